@@ -1,0 +1,1 @@
+"""The network as numbers: specifications, golden functions, PyTorch layers and training."""

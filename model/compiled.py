@@ -1,0 +1,50 @@
+"""Compiling and loading the fused cell kernel; there is a plain fallback where no compiler is found."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import platformdirs
+
+SOURCE = Path(__file__).with_name("cell_kernel.cpp")
+FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-std=c++17", "-shared", "-fPIC")
+
+
+def _processor() -> str:
+    """What ``-march=native`` depends on, so that a shared cache never holds code for another machine."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+@cache
+def load() -> ctypes.CDLL | None:
+    """The compiled kernel, built on first use into the user's cache; None if it cannot be built here."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        return None
+    key = hashlib.sha256(SOURCE.read_bytes() + repr((FLAGS, _processor())).encode()).hexdigest()[:16]
+    folder = Path(platformdirs.user_cache_dir("xnorforge"))
+    library = folder / f"cell-{key}.so"
+    try:
+        if not library.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, partial = tempfile.mkstemp(dir=folder, suffix=".so")
+            os.close(handle)
+            try:
+                subprocess.run([compiler, *FLAGS, str(SOURCE), "-o", partial], check=True, capture_output=True)
+                os.replace(partial, library)
+            finally:
+                Path(partial).unlink(missing_ok=True)
+        return ctypes.CDLL(str(library))
+    except (OSError, subprocess.CalledProcessError):
+        return None

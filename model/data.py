@@ -1,0 +1,205 @@
+"""Labelled sequences: the digits that come with scikit-learn, a user's ``.npz``, and prepared readings of real data."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+SPLITS = ("train", "val", "test")
+SPLIT_SEED = 0  #: splits belong to the data, not to a training run, so that seeds can be compared
+
+
+class DataError(ValueError):
+    """Data that cannot be used; the message says which and why, in one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Labelled sequences in three splits.
+
+    Parameters
+    ----------
+    name
+        Where they are from.
+    x
+        Samples, finite float32, shape (sequences, steps, features).
+    y
+        Labels from 0 to ``classes - 1``, int64, shape (sequences,).
+    split
+        Index into ``SPLITS``, shape (sequences,); no split is empty.
+    """
+
+    name: str
+    x: NDArray[np.float32]
+    y: NDArray[np.int64]
+    split: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        if self.x.ndim != 3 or 0 in self.x.shape:
+            raise DataError(f"Samples of {self.name} must be (sequences, steps, features), not {self.x.shape!r}")
+        if self.y.shape != (len(self.x),) or self.split.shape != self.y.shape:
+            raise DataError(f"Labels of {self.name} must be one a sequence ({len(self.x)}), not {self.y.shape!r}")
+        if not np.isfinite(self.x).all():
+            where = tuple(int(i) for i in np.argwhere(~np.isfinite(self.x))[0])
+            raise DataError(f"Samples of {self.name} must be finite, not {self.x[where]!r} at {where}")
+        if self.y.min() < 0 or set(np.unique(self.y).tolist()) != set(range(self.classes)):
+            raise DataError(f"Labels of {self.name} must be 0, 1, ... without a gap, "
+                            f"not {np.unique(self.y)[:8].tolist()!r}")  # fmt: skip
+        if self.classes < 2:
+            raise DataError(f"Number of classes in {self.name} must be at least 2, not {self.classes!r}")
+        for index, name in enumerate(SPLITS):
+            if not (self.split == index).any():
+                raise DataError(f"The {name} split of {self.name} must not be empty")
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return int(self.y.max()) + 1
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sequences in each split."""
+        return {name: int((self.split == index).sum()) for index, name in enumerate(SPLITS)}
+
+    def part(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Samples and labels of one split."""
+        chosen = self.split == SPLITS.index(name)
+        return self.x[chosen], self.y[chosen]
+
+
+def load(source: str, data_root: Path | None = None) -> Dataset:
+    """Read ``digits``, a prepared data set, or a ``.npz`` file.
+
+    Raises
+    ------
+    DataError
+        If there is no such source, its data is not there, or it cannot be used.
+    """
+    if source == "digits":
+        return _digits()
+    if source in PRESETS:
+        return PRESETS[source](data_root)
+    if source.endswith(".npz"):
+        return _npz(Path(source))
+    raise DataError(f"Data must be digits, {', '.join(PRESETS)} or a file ending in .npz, not {source!r}")
+
+
+def find_root(data_root: Path | None) -> Path | None:
+    """The folder of prepared data: the one given, or ``XNORFORGE_DATA``, or none."""
+    return data_root or (Path(os.environ["XNORFORGE_DATA"]) if os.environ.get("XNORFORGE_DATA") else None)
+
+
+def split_groups(groups: NDArray[np.generic], labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """About 60, 15 and 25 % of the groups of each class to train, val and test; a group stays whole."""
+    names, first = np.unique(groups, return_index=True)
+    of_group = labels[first]
+    rare = np.bincount(of_group).min() < 5
+    rest, test = train_test_split(
+        np.arange(len(names)), test_size=0.25, random_state=SPLIT_SEED, stratify=None if rare else of_group
+    )
+    _, val = train_test_split(rest, test_size=0.2, random_state=SPLIT_SEED, stratify=None if rare else of_group[rest])
+    of = np.zeros(len(names), np.int64)
+    of[val], of[test] = 1, 2
+    return of[np.searchsorted(names, groups)]
+
+
+def _digits() -> Dataset:
+    """1,797 handwritten digits of 8 x 8 pixels, read row by row."""
+    images, y = load_digits(return_X_y=True)
+    y = y.astype(np.int64)
+    return Dataset(name="digits", x=images.reshape(-1, 8, 8).astype(np.float32), y=y,
+                   split=split_groups(np.arange(len(y)), y))  # fmt: skip
+
+
+def _bonn(data_root: Path | None) -> Dataset:
+    """Bonn EEG, 5 classes: 500 recordings, 8 pieces of 512 samples each = 64 steps of 8; split by recording."""
+    archive = _archive("bonn", data_root, Path("eeg_bonn") / "eeg_bonn.npz", ("x", "y"))
+    pieces = archive["x"][:, :4096].astype(np.float32).reshape(-1, 64, 8)
+    y = np.repeat(archive["y"].astype(np.int64), 8)
+    return Dataset(name="bonn", x=pieces, y=y, split=split_groups(np.repeat(np.arange(len(y) // 8), 8), y))
+
+
+def _bonn3(data_root: Path | None) -> Dataset:
+    """Bonn EEG, 3 classes: healthy (Z, O), between seizures (N, F), seizure (S)."""
+    five = _bonn(data_root)
+    return Dataset(name="bonn3", x=five.x, y=np.array([0, 0, 1, 1, 2])[five.y], split=five.split)
+
+
+PRESETS: dict[str, Callable[[Path | None], Dataset]] = {"bonn": _bonn, "bonn3": _bonn3}
+
+
+def _archive(preset: str, data_root: Path | None, path: Path, keys: tuple[str, ...]) -> dict[str, NDArray]:
+    root = find_root(data_root)
+    if root is None:
+        raise DataError(f"Data set {preset} needs a folder of prepared data: give --data-root or set XNORFORGE_DATA")
+    if not (root / path).is_file():
+        raise DataError(f"Data set {preset} must be in {root / path}, and that file is not there")
+    return read_npz(root / path, keys)
+
+
+def read_npz(path: Path, required: tuple[str, ...]) -> dict[str, NDArray]:
+    """All arrays of an ``.npz`` without pickles.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or damaged, holds pickled objects, or lacks an array.
+    """
+    if not path.is_file():
+        raise DataError(f"File must exist, not be missing: {str(path)!r}")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DataError(f"File must be an .npz archive, not {str(path)!r}")
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        if isinstance(error, DataError):
+            raise
+        if "pickle" in str(error) and zipfile.is_zipfile(path):
+            raise DataError(f"File must hold plain arrays, not pickled objects (ragged lists?): {str(path)!r}") from None
+        raise DataError(f"File must be a readable .npz archive, not {str(path)!r}") from None
+    for name in required:
+        if name not in arrays:
+            raise DataError(f"File {path} must hold an array {name!r}, not only {', '.join(arrays) or 'nothing'}")
+    return arrays
+
+
+def _npz(path: Path) -> Dataset:
+    """``x`` (sequences, steps, features) and ``y``; optionally ``split`` (words) or ``group``."""
+    arrays = read_npz(path, ("x", "y"))
+    x, y = arrays["x"], arrays["y"]
+    if not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
+        raise DataError(f"Samples of {path} must be real numbers, not {x.dtype!r}")
+    if x.ndim != 3 or 0 in x.shape:
+        raise DataError(f"Samples of {path} must be (sequences, steps, features), not {x.shape!r}")
+    if y.shape != (len(x),):
+        raise DataError(f"Labels of {path} must be one a sequence ({len(x)}), not {y.shape!r}")
+    if not np.issubdtype(y.dtype, np.number) or not np.array_equal(y, y.astype(np.int64)):
+        raise DataError(f"Labels of {path} must be whole numbers, not {y.dtype!r}")
+    y = y.astype(np.int64)
+    if y.min() < 0 or y.max() >= len(y):
+        raise DataError(f"Labels of {path} must be from 0 to classes - 1, not {int(y.min())} to {int(y.max())}")
+    if "split" in arrays:
+        words = arrays["split"].astype(str)
+        unknown = sorted(set(words.ravel().tolist()) - set(SPLITS))
+        if unknown or words.shape != y.shape:
+            raise DataError(f"Split of {path} must be train, val or test, one a sequence, "
+                            f"not {unknown[0] if unknown else words.shape!r}")  # fmt: skip
+        split = np.array([SPLITS.index(w) for w in words], np.int64)
+    else:
+        groups = arrays.get("group", np.arange(len(y)))
+        if groups.shape != y.shape:
+            raise DataError(f"Group of {path} must be one a sequence ({len(y)}), not {groups.shape!r}")
+        if len(np.unique(groups)) < 4:
+            raise DataError(f"Number of groups in {path} must be at least 4 to split, not {len(np.unique(groups))!r}")
+        split = split_groups(groups, y)
+    with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite and is refused as such
+        return Dataset(name=path.name, x=x.astype(np.float32), y=y, split=split)

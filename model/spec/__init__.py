@@ -1,0 +1,44 @@
+"""Specifications: one frozen object describes a unit or a layer; golden function and generator are built from it."""
+
+from model.spec.fixed import Format, Ints, NarrowSpec, Overflow, Rounding
+from model.spec.folding import Folding, MemoryImage, Schedule, memory_images
+from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, ReconstructSpec
+from model.spec.network import GATES, DenseSpec, LstmSpec, NetworkSpec, Pool, Weights
+from model.spec.product import (
+    AdderTreeSpec,
+    ConstantMultiplierSpec,
+    MacSpec,
+    MlbDotSpec,
+    XnorDotSpec,
+    XnorMultiplierSpec,
+)
+from model.spec.pwl import PwlSpec
+
+__all__ = [
+    "GATES",
+    "MAX_LEVELS",
+    "AdderTreeSpec",
+    "ConstantMultiplierSpec",
+    "DenseSpec",
+    "Folding",
+    "Format",
+    "Ints",
+    "LstmSpec",
+    "MacSpec",
+    "MemoryImage",
+    "MlbDotSpec",
+    "MlbQuantizerSpec",
+    "MlbSpec",
+    "NarrowSpec",
+    "NetworkSpec",
+    "Overflow",
+    "Pool",
+    "PwlSpec",
+    "ReconstructSpec",
+    "Rounding",
+    "Schedule",
+    "Weights",
+    "XnorDotSpec",
+    "XnorMultiplierSpec",
+    "memory_images",
+]

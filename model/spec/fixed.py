@@ -1,0 +1,124 @@
+"""Fixed-point formats: every stored quantity is an integer times ``2**-frac``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Ints = NDArray[np.int64]
+
+
+class Rounding(StrEnum):
+    """What happens to the bits below the last one kept."""
+
+    FLOOR = "floor"  #: drop them: towards minus infinity, no hardware
+    NEAREST_EVEN = "nearest_even"  #: to the nearest, a tie to the even neighbour
+
+
+class Overflow(StrEnum):
+    """What happens to a value outside the range of its format."""
+
+    SATURATE = "saturate"  #: the nearest end of the range
+    WRAP = "wrap"  #: the low bits, as two's complement
+
+
+@dataclass(frozen=True)
+class Format:
+    """A fixed-point number format: ``width`` bits, of which ``frac`` lie behind the binary point.
+
+    Parameters
+    ----------
+    width
+        Bits in all, sign included; 1 to 62 (the golden functions compute in 64-bit integers).
+    frac
+        Fraction bits: the stored integer ``v`` means ``v * 2**-frac``. May exceed ``width``.
+    signed
+        Two's complement if true.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range.
+    """
+
+    width: int
+    frac: int = 0
+    signed: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.width <= 62:
+            raise ValueError(f"Format width must be 1 to 62 bits, not {self.width!r}")
+        if not 0 <= self.frac <= 62:
+            raise ValueError(f"Format fraction bits must be 0 to 62, not {self.frac!r}")
+
+    @property
+    def min(self) -> int:
+        """Smallest stored integer."""
+        return -(1 << (self.width - 1)) if self.signed else 0
+
+    @property
+    def max(self) -> int:
+        """Largest stored integer."""
+        return (1 << (self.width - 1)) - 1 if self.signed else (1 << self.width) - 1
+
+    @property
+    def step(self) -> float:
+        """The value of the last bit, ``2**-frac``."""
+        return 2.0**-self.frac
+
+    @classmethod
+    def covering(cls, low: int, high: int, frac: int = 0) -> Format:
+        """The narrowest format that holds every integer from ``low`` to ``high`` (both included)."""
+        if low > high:
+            raise ValueError(f"Format range must be ordered, not {low!r} to {high!r}")
+        signed = low < 0
+        width = max((~low).bit_length() if low < 0 else low.bit_length(),
+                    (~high).bit_length() if high < 0 else high.bit_length())  # fmt: skip
+        return cls(max(1, width + signed), frac, signed)
+
+    def __str__(self) -> str:
+        return f"{'s' if self.signed else 'u'}{self.width}.{self.frac}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NarrowSpec:
+    """Narrowing of one format to another, with its rounding and overflow rule.
+
+    Raises
+    ------
+    ValueError
+        If the target has more fraction bits than the source (that would be widening).
+    """
+
+    source: Format
+    target: Format
+    rounding: Rounding = Rounding.FLOOR
+    overflow: Overflow = Overflow.SATURATE
+
+    def __post_init__(self) -> None:
+        if self.shift < 0:
+            raise ValueError(f"Narrowing target must have at most {self.source.frac} fraction bits, "
+                             f"not {self.target.frac!r}")  # fmt: skip
+
+    @property
+    def shift(self) -> int:
+        """Fraction bits dropped."""
+        return self.source.frac - self.target.frac
+
+    def rounded(self, x: ArrayLike) -> Ints:
+        """``x`` with ``target.frac`` fraction bits, before the overflow rule."""
+        v = np.asarray(x, np.int64)
+        if self.rounding is Rounding.NEAREST_EVEN and self.shift:
+            v = v + (1 << (self.shift - 1)) - 1 + ((v >> self.shift) & 1)
+        return v >> self.shift
+
+    def compute(self, x: ArrayLike) -> Ints:
+        """Golden function: stored integers of ``source`` in, of ``target`` out; any shape."""
+        v, t = self.rounded(x), self.target
+        if self.overflow is Overflow.SATURATE:
+            return np.clip(v, t.min, t.max)
+        wrapped = v & ((1 << t.width) - 1)
+        return wrapped - ((wrapped > t.max).astype(np.int64) << t.width)

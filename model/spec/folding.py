@@ -1,0 +1,194 @@
+"""How a network is folded onto hardware: the schedule of cycles, and the weight memories it reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.spec.network import GATES, NetworkSpec, Pool, Weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folding:
+    """How much hardware works at once. The results do not depend on it.
+
+    Parameters
+    ----------
+    pe
+        Hidden units at once (four gates each); at most ``hidden`` are built.
+    simd
+        Inputs (features and hidden units together) each unit should take a cycle; more than there
+        are means all of them.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside 1 to 8192.
+    """
+
+    pe: int
+    simd: int
+
+    def __post_init__(self) -> None:
+        for name, value in (("pe", self.pe), ("simd", self.simd)):
+            if not 1 <= value <= 8192:
+                raise ValueError(f"Folding {name} must be 1 to 8192, not {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """The cycles of one network under one folding.
+
+    A time step runs ``groups`` groups of ``pe`` hidden units, each for ``beats`` cycles. In a beat every
+    unit takes ``x_lanes`` features and ``h_lanes`` hidden units; lanes past the end of a vector are padded
+    with code 0 against weight code all-ones, which adds a constant that the start value takes off again.
+    """
+
+    LATENCY = 5  #: cycles from the last beat's address to its hidden unit being stored
+    DENSE_LATENCY = 2  #: cycles from the last beat's address to its logit being stored
+
+    network: NetworkSpec
+    folding: Folding
+
+    @property
+    def pe(self) -> int:
+        """Hidden units at once."""
+        return min(self.folding.pe, self.network.lstm.hidden)
+
+    @property
+    def groups(self) -> int:
+        """Groups of units a step."""
+        return -(-self.network.lstm.hidden // self.pe)
+
+    @property
+    def x_lanes(self) -> int:
+        """Features a beat."""
+        return -(-self.network.lstm.features // self._wanted_beats)
+
+    @property
+    def h_lanes(self) -> int:
+        """Hidden units a beat."""
+        return -(-self.network.lstm.hidden // self._wanted_beats)
+
+    @property
+    def beats(self) -> int:
+        """Cycles a group."""
+        return max(-(-self.network.lstm.features // self.x_lanes), -(-self.network.lstm.hidden // self.h_lanes))
+
+    @property
+    def x_padding(self) -> int:
+        """Padding lanes of x over all beats of a group."""
+        return self.beats * self.x_lanes - self.network.lstm.features
+
+    @property
+    def h_padding(self) -> int:
+        """Padding lanes of h over all beats of a group."""
+        return self.beats * self.h_lanes - self.network.lstm.hidden
+
+    @property
+    def _wanted_beats(self) -> int:
+        inputs = self.network.lstm.features + self.network.lstm.hidden
+        return -(-inputs // min(self.folding.simd, inputs))
+
+    @property
+    def step_cycles(self) -> int:
+        """Cycles of a time step without its dense layer, from taking x_t until the next x_t could be taken."""
+        return 1 + self.groups * self.beats + self.LATENCY
+
+    @property
+    def dense_cycles(self) -> int:
+        """Cycles of one pass of the dense layer."""
+        return self.network.dense.classes * self.beats + self.DENSE_LATENCY
+
+    def sequence_cycles(self, steps: int) -> int:
+        """Cycles from taking the first x_t until the result is valid, if no stream ever waits."""
+        passes = steps if self.network.dense.pool is Pool.MEAN else 1
+        return steps * self.step_cycles + passes * self.dense_cycles
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryImage:
+    """The contents of one weight memory.
+
+    Parameters
+    ----------
+    name
+        ``lstm_weights``, ``lstm_biases``, ``dense_weights`` or ``dense_biases``.
+    width
+        Bits a word.
+    rows
+        One integer a word, from address 0.
+    order
+        Which code lies where in a word and which word at which address, for people.
+    """
+
+    name: str
+    width: int
+    rows: tuple[int, ...]
+    order: str
+
+    @property
+    def depth(self) -> int:
+        """Number of words."""
+        return len(self.rows)
+
+    @property
+    def address_width(self) -> int:
+        """Bits of the address."""
+        return max(1, (self.depth - 1).bit_length())
+
+
+def _lanes(codes: NDArray[np.uint8], lanes: int, beats: int, pad: int) -> NDArray[np.uint8]:
+    """Last axis (inputs) to (beats, lanes), padded with ``pad``."""
+    missing = lanes * beats - codes.shape[-1]
+    padded = np.pad(codes, [(0, 0)] * (codes.ndim - 1) + [(0, missing)], constant_values=pad)
+    return padded.reshape(*codes.shape[:-1], beats, lanes)
+
+
+def _units(codes: NDArray[np.uint8], schedule: Schedule) -> NDArray[np.uint8]:
+    """Axis 1 of (4, hidden, ...) to (groups, pe, 4, ...), padded with 0."""
+    missing = schedule.groups * schedule.pe - codes.shape[1]
+    padded = np.pad(codes, [(0, 0), (0, missing)] + [(0, 0)] * (codes.ndim - 2))
+    grouped = padded.reshape(4, schedule.groups, schedule.pe, *codes.shape[2:])
+    return np.moveaxis(grouped, 0, 2)
+
+
+def _image(name: str, codes: NDArray[np.uint8], levels: int, order: str) -> MemoryImage:
+    """Rows from codes of shape (rows, codes a row), the first code in the lowest bits."""
+    rows = tuple(sum(int(code) << (levels * i) for i, code in enumerate(row)) for row in codes)
+    return MemoryImage(name=name, width=codes.shape[1] * levels, rows=rows, order=order)
+
+
+def memory_images(schedule: Schedule, weights: Weights) -> tuple[MemoryImage, ...]:
+    """The four weight memories, in the order in which the hardware names them.
+
+    Raises
+    ------
+    ValueError
+        If the weights do not belong to the network.
+    """
+    s, network = schedule, schedule.network
+    network.check_weights(weights)
+    w_levels, d_levels = network.lstm.weight_levels, network.dense.w.levels
+    ones, d_ones = (1 << w_levels) - 1, (1 << d_levels) - 1
+    wx = _lanes(_units(weights["wx"], s), s.x_lanes, s.beats, ones)  # (groups, pe, 4, beats, x_lanes)
+    wh = _lanes(_units(weights["wh"], s), s.h_lanes, s.beats, ones)
+    lanes = np.moveaxis(np.concatenate([wx, wh], axis=-1), 3, 1)  # (groups, beats, pe, 4, lanes)
+    dense = _lanes(weights["dense_w"], s.h_lanes, s.beats, d_ones)  # (classes, beats, h_lanes)
+    gates = ", ".join(GATES)
+    code = "code {0} bits, its top bit the sign of the largest-level factor (1 = +, 0 = -)".format
+    return (
+        _image("lstm_weights", lanes.reshape(s.groups * s.beats, -1), w_levels,
+               f"{code(w_levels)}; word, lowest bits first: for each of {s.pe} units, for each gate {gates}: "
+               f"{s.x_lanes} inputs x, then {s.h_lanes} inputs h; address: group * {s.beats} + beat; "
+               f"unit = group * {s.pe} + place, input = beat * lanes + place; padding lanes hold all ones"),
+        _image("lstm_biases", _units(weights["b"], s).reshape(s.groups, -1), w_levels,
+               f"{code(w_levels)}; word, lowest bits first: for each of {s.pe} units, for each gate {gates}; "
+               f"address: group"),
+        _image("dense_weights", dense.reshape(network.dense.classes * s.beats, -1), d_levels,
+               f"{code(d_levels)}; word, lowest bits first: {s.h_lanes} inputs h; address: class * {s.beats} + beat; "
+               f"input = beat * {s.h_lanes} + place; padding lanes hold all ones"),
+        _image("dense_biases", weights["dense_b"].reshape(-1, 1), d_levels, f"{code(d_levels)}; address: class"),
+    )  # fmt: skip

@@ -1,0 +1,119 @@
+"""Multi-level binarization (MLB): a value as a sum of signed scaling factors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from model.spec.fixed import Format, Ints
+
+MAX_LEVELS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlbSpec:
+    """Greedy residual binarization with ``levels`` scaling factors ``a_1 .. a_M`` (MuBiNN)::
+
+        r = x - offset;  for i in 1..M:  s_i = sign(r);  r = r - s_i a_i
+        x^ = offset + sum_i s_i a_i                                   sign(0) = +1
+
+    The code holds ``s_1`` in its most significant bit, +1 as 1 and -1 as 0, and is then a monotone
+    function of ``x`` whatever the factors are.
+
+    ``offset`` is 0 in the paper. A quantity that is never negative (a sigmoid) has ``s_1 = +1``
+    always; that sign is a constant, and ``offset`` is its factor, so that no stored bit is spent on it.
+
+    Parameters
+    ----------
+    factors
+        Stored integers ``a_i``, each at least 1; 1 to 5 of them.
+    frac
+        Fraction bits of factors, offset and reconstruction.
+    offset
+        Stored integer, added to every reconstruction.
+
+    Raises
+    ------
+    ValueError
+        If there are no or too many factors, or one is not positive.
+    """
+
+    factors: tuple[int, ...]
+    frac: int = 0
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.factors) <= MAX_LEVELS:
+            raise ValueError(f"Number of levels must be 1 to {MAX_LEVELS}, not {len(self.factors)!r}")
+        for a in self.factors:
+            if not 1 <= a < 1 << 24:
+                raise ValueError(f"Scaling factor must be from 1 to {(1 << 24) - 1}, not {a!r}")
+        if abs(self.offset) >= 1 << 24:
+            raise ValueError(f"Offset must be below {1 << 24} in size, not {self.offset!r}")
+        if not 0 <= self.frac <= 24:
+            raise ValueError(f"Fraction bits of scaling factors must be 0 to 24, not {self.frac!r}")
+
+    @property
+    def levels(self) -> int:
+        """M, the number of code bits."""
+        return len(self.factors)
+
+    @property
+    def total(self) -> int:
+        """Sum of the factors: the largest distance of a reconstruction from ``offset``."""
+        return sum(self.factors)
+
+    @cached_property
+    def values(self) -> tuple[int, ...]:
+        """The reconstruction of every code, indexed by code."""
+        return tuple(
+            self.offset + sum(a if code >> (self.levels - 1 - i) & 1 else -a for i, a in enumerate(self.factors))
+            for code in range(1 << self.levels)
+        )
+
+    @property
+    def format(self) -> Format:
+        """The narrowest format of a reconstruction."""
+        return Format.covering(min(self.values), max(self.values), self.frac)
+
+    def quantize(self, x: ArrayLike, frac: int) -> Ints:
+        """Codes (0 to ``2**levels - 1``) of stored integers ``x`` with ``frac`` fraction bits; any shape."""
+        common = max(frac, self.frac)
+        up = common - self.frac
+        r = (np.asarray(x, np.int64) << (common - frac)) - (self.offset << up)
+        code = np.zeros_like(r)
+        for a in self.factors:
+            sign = r >= 0
+            code = (code << 1) | sign
+            r = np.where(sign, r - (a << up), r + (a << up))
+        return code
+
+    def reconstruct(self, code: ArrayLike) -> Ints:
+        """Stored integers (``frac`` fraction bits) of codes; any shape."""
+        return np.asarray(self.values, np.int64)[np.asarray(code)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlbQuantizerSpec:
+    """A quantizer: ``source`` is the format of what comes in, ``mlb`` what it is binarized to."""
+
+    source: Format
+    mlb: MlbSpec
+
+    def compute(self, x: ArrayLike) -> Ints:
+        """Golden function: stored integers of ``source`` in, codes out; any shape."""
+        return self.mlb.quantize(x, self.source.frac)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructSpec:
+    """The way back: a code to its value, in the format ``mlb.format``."""
+
+    mlb: MlbSpec
+
+    def compute(self, code: ArrayLike) -> Ints:
+        """Golden function: codes in, stored integers of ``mlb.format`` out; any shape."""
+        return self.mlb.reconstruct(code)

@@ -1,0 +1,208 @@
+"""Training: a float LSTM first, then the binarized network from its weights; resumable after any epoch."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from model.data import Dataset
+from model.layers import Factors, FloatNetwork, MlbNetwork
+from model.spec import MAX_LEVELS, Pool
+
+Progress = Callable[[str, int, int, float, float], None]  #: phase, epochs done, of, training loss, validation accuracy
+
+
+class TrainingError(ValueError):
+    """A run that cannot be trained or continued; one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """What a training run is, apart from its data.
+
+    Parameters
+    ----------
+    activation_levels, weight_levels
+        A and W, 1 to 5.
+    hidden
+        LSTM units.
+    epochs_float, epochs
+        Epochs of the float network and of the binarized one.
+    seed
+        Of initial weights and of the order of the samples.
+    pool
+        Which hidden state the dense layer reads.
+    batch, rate_float, rate
+        Sequences a step, and the largest learning rates (cosine, to zero).
+    factor_rate
+        Learning rate of the scaling factors, as a multiple of ``rate``.
+    decay
+        Weight decay (AdamW) of both phases.
+    dropout
+        On the hidden state that the dense layer reads, of the float network only.
+    """
+
+    activation_levels: int = 3
+    weight_levels: int = 3
+    hidden: int = 32
+    epochs_float: int = 60
+    epochs: int = 60
+    seed: int = 0
+    pool: Pool = Pool.LAST
+    batch: int = 32
+    rate_float: float = 1e-2
+    rate: float = 5e-3
+    factor_rate: float = 0.2
+    decay: float = 1e-4
+
+    def __post_init__(self) -> None:
+        for name, value in (("activation", self.activation_levels), ("weight", self.weight_levels)):
+            if not 1 <= value <= MAX_LEVELS:
+                raise TrainingError(f"Number of {name} levels must be 1 to {MAX_LEVELS}, not {value!r}")
+        for name, value, high in (("hidden units", self.hidden, 1024), ("epochs", self.epochs, 100_000),
+                                  ("float epochs", self.epochs_float, 100_000), ("sequences a batch", self.batch, 65536)):
+            if not 1 <= value <= high:
+                raise TrainingError(f"Number of {name} must be 1 to {high}, not {value!r}")
+        if not 0 <= self.seed < 1 << 32:
+            raise TrainingError(f"Seed must be 0 to {(1 << 32) - 1}, not {self.seed!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """Standardization of raw samples: ``(x - mean) * scale`` per feature, from the training split."""
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @classmethod
+    def of(cls, x: NDArray[np.float32]) -> Scaling:
+        flat = x.reshape(-1, x.shape[-1]).astype(np.float64)
+        deviation = flat.std(0)
+        scale = np.where(deviation > 0, 1.0 / np.where(deviation > 0, deviation, 1.0), 1.0)
+        return cls(mean=tuple(flat.mean(0).tolist()), scale=tuple(scale.tolist()))
+
+    def apply(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Standardized samples."""
+        return (x.astype(np.float64) - np.array(self.mean)) * np.array(self.scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The outcome of a run: both networks at their best validation epoch, and what they score."""
+
+    float_network: FloatNetwork
+    network: MlbNetwork
+    scaling: Scaling
+    validation: dict[str, float]  #: validation accuracy by phase
+
+
+def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) -> Trained:
+    """Train both networks, keeping ``folder/checkpoint.pt`` after every epoch; continues from it if it is there.
+
+    Raises
+    ------
+    TrainingError
+        If the folder holds the run of another configuration, or a damaged checkpoint.
+    """
+    torch.manual_seed(config.seed)
+    scaling = Scaling.of(data.part("train")[0])
+    parts = {}
+    for name in ("train", "val"):
+        x, y = data.part(name)
+        # Both networks see the samples as the hardware will: rounded to its input format.
+        parts[name] = (torch.from_numpy(scaling.apply(x)).float(), torch.from_numpy(y))
+    steps, features = data.x.shape[1:]
+    run = _Run(config, data, folder)
+
+    float_network = FloatNetwork(features, config.hidden, data.classes, config.pool)
+    float_score = run.fit("float", float_network, parts, config.epochs_float, config.rate_float, progress)
+    network = MlbNetwork(features=features, hidden=config.hidden, classes=data.classes, pool=config.pool,
+                         activation_levels=config.activation_levels, weight_levels=config.weight_levels,
+                         max_steps=steps)  # fmt: skip
+    network.warm_start(float_network, parts["train"][0][:512])
+    score = run.fit("mlb", network, parts, config.epochs, config.rate, progress)
+    return Trained(float_network=float_network, network=network, scaling=scaling,
+                   validation={"float": float_score, "mlb": score})  # fmt: skip
+
+
+@torch.no_grad()
+def predictions(network: nn.Module, x: Tensor, batch: int = 256) -> Tensor:
+    """Classes of standardized samples, in ``eval()`` mode."""
+    network.eval()
+    return torch.cat([network(part).argmax(1) for part in x.split(batch)])
+
+
+class _Run:
+    """The checkpoint of one run and the training loop over it."""
+
+    def __init__(self, config: TrainConfig, data: Dataset, folder: Path) -> None:
+        self.config, self.folder = config, folder
+        self.identity = {**asdict(config), "pool": config.pool.value, "data": data.name, "shape": list(data.x.shape)}
+        self.state: dict[str, Any] = {"identity": self.identity, "phases": {}}
+        self.path = folder / "checkpoint.pt"
+        if self.path.exists():
+            try:
+                stored = torch.load(self.path, weights_only=True)
+                identity = stored["identity"]
+            except Exception:
+                raise TrainingError(f"Checkpoint must be a readable one, not {str(self.path)!r}; remove it to "
+                                    f"begin again") from None  # fmt: skip
+            if identity != self.identity:
+                key = next(k for k in self.identity if identity.get(k) != self.identity[k])
+                raise TrainingError(f"Run in {folder} must be continued with {key} = {identity.get(key)!r}, not "
+                                    f"{self.identity[key]!r}; give another --out for a new run")  # fmt: skip
+            self.state = stored
+
+    def fit(self, phase: str, network: nn.Module, parts: dict[str, tuple[Tensor, Tensor]], epochs: int,
+            rate: float, progress: Progress) -> float:  # fmt: skip
+        """Train ``network``, leave it at its best epoch, and return its validation accuracy there."""
+        state = self.state["phases"].setdefault(phase, {"epoch": 0, "score": -1.0})
+        x, y = parts["train"]
+        factors = [p for m in network.modules() if isinstance(m, Factors) for p in m.parameters()]
+        others = [p for p in network.parameters() if all(p is not f for f in factors)]
+        groups: list[dict[str, Any]] = [{"params": others, "weight_decay": self.config.decay, "ratio": 1.0}]
+        if factors:
+            groups.append({"params": factors, "weight_decay": 0.0, "ratio": self.config.factor_rate})
+        optimizer = torch.optim.AdamW(groups, lr=rate)
+        if "last" in state:
+            network.load_state_dict(state["last"])
+            optimizer.load_state_dict(state["optimizer"])
+        per_epoch = math.ceil(len(x) / self.config.batch)
+        for epoch in range(state["epoch"], epochs):
+            network.train()
+            # The order depends on the seed and the epoch only: a continued run sees what an unbroken one does.
+            order = torch.randperm(len(x), generator=torch.Generator().manual_seed(self.config.seed * 100_003 + epoch))
+            total = 0.0
+            for step, chosen in enumerate(order.split(self.config.batch)):
+                done = (epoch * per_epoch + step) / (epochs * per_epoch)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * group["ratio"] * 0.5 * (1 + math.cos(math.pi * done))
+                optimizer.zero_grad()
+                loss = nn.functional.cross_entropy(network(x[chosen]), y[chosen])
+                loss.backward()
+                nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                optimizer.step()
+                total += loss.item() * len(chosen)
+            score = (predictions(network, parts["val"][0]) == parts["val"][1]).double().mean().item()
+            if score >= state["score"]:
+                state["score"], state["best"] = score, {k: v.clone() for k, v in network.state_dict().items()}
+            state.update(epoch=epoch + 1, last=network.state_dict(), optimizer=optimizer.state_dict())
+            self._save()
+            progress(phase, epoch + 1, epochs, total / len(x), score)
+        network.load_state_dict(state["best"])
+        return state["score"]
+
+    def _save(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        torch.save(self.state, partial)
+        os.replace(partial, self.path)
