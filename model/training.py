@@ -47,8 +47,6 @@ class TrainConfig:
         Learning rate of the scaling factors, as a multiple of ``rate``.
     decay
         Weight decay (AdamW) of both phases.
-    dropout
-        On the hidden state that the dense layer reads, of the float network only.
     """
 
     activation_levels: int = 3

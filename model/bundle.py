@@ -1,0 +1,223 @@
+"""The bundle: everything downstream reads, in one folder, written atomically and validated whole on load.
+
+``design.json``   schema version, network, folding, preprocessing, provenance, SHA-256 of the other files
+``weights.npz``   weight codes (uint8), see :meth:`model.spec.NetworkSpec.weight_specs`
+``samples.npz``   test samples ``x`` (stored integers of the input format) and their labels ``y``
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from model.data import DataError, Dataset, read_npz
+from model.golden import check_samples
+from model.layers import MlbNetwork
+from model.spec import Folding, Format, Ints, NetworkSpec, Weights
+from model.training import Scaling
+
+SCHEMA_VERSION = 1
+FILES = ("weights.npz", "samples.npz")
+
+
+class BundleError(ValueError):
+    """A bundle that cannot be read or written; the message names the field, in one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a network is from.
+
+    Parameters
+    ----------
+    data
+        Name of the data set.
+    sizes
+        Sequences in each split.
+    settings
+        The training configuration.
+    metrics
+        Accuracies (0 to 1) by name; ``float_test`` and ``golden_test`` are of the whole test split.
+    """
+
+    data: str
+    sizes: dict[str, int]
+    settings: dict[str, int | float | str]
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """The contents of ``design.json``."""
+
+    schema_version: int
+    network: NetworkSpec
+    folding: Folding
+    scaling: Scaling
+    provenance: Provenance
+    sha256: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A trained network with its weights and test samples.
+
+    ``samples`` are stored integers, shape (sequences, steps, features); ``labels`` have shape (sequences,).
+    """
+
+    design: Design
+    weights: Weights
+    samples: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+    @property
+    def network(self) -> NetworkSpec:
+        """The network."""
+        return self.design.network
+
+
+@cache
+def _adapter() -> TypeAdapter[Design]:
+    return TypeAdapter(Design)
+
+
+def stored_samples(scaling: Scaling, source: Format, x: NDArray[np.float32]) -> Ints:
+    """Raw samples to the stored integers the hardware takes: standardized, rounded to nearest even, saturated."""
+    stored = np.rint(scaling.apply(x) * 2.0**source.frac)
+    return np.clip(stored, source.min, source.max).astype(np.int64)
+
+
+def make(network: MlbNetwork, scaling: Scaling, data: Dataset, *, folding: Folding, provenance: Provenance) -> Bundle:
+    """The bundle of a trained network, with the test split of its data."""
+    spec = network.spec()
+    x, y = data.part("test")
+    design = Design(schema_version=SCHEMA_VERSION, network=spec, folding=folding, scaling=scaling,
+                    provenance=provenance)  # fmt: skip
+    return Bundle(design=design, weights=network.weights(), samples=stored_samples(scaling, spec.lstm.source, x),
+                  labels=y)  # fmt: skip
+
+
+def save(bundle: Bundle, folder: Path) -> None:
+    """Write a bundle; an older one of the same name is replaced only when the new one is complete."""
+    spec = bundle.network
+    small = np.int8 if spec.lstm.source.width <= 8 and spec.lstm.source.signed else np.int32
+    contents = {
+        "weights.npz": _npz_bytes(dict(bundle.weights)),
+        "samples.npz": _npz_bytes({"x": bundle.samples.astype(small), "y": bundle.labels}),
+    }
+    digests = {name: hashlib.sha256(blob).hexdigest() for name, blob in contents.items()}
+    design = json.loads(_adapter().dump_json(bundle.design))
+    design["sha256"] = digests
+    contents["design.json"] = (json.dumps(design, indent=2) + "\n").encode()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.exists() and not (folder / "design.json").is_file():
+        raise BundleError(f"Bundle folder must be new or an older bundle, not {str(folder)!r}")
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        partial.chmod(0o755)
+        for name, blob in contents.items():
+            with open(partial / name, "wb") as handle:
+                handle.write(blob)
+                handle.flush()
+                os.fsync(handle.fileno())
+        load(partial)
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+            os.replace(folder, old / folder.name)
+            os.replace(partial, folder)
+            shutil.rmtree(old)
+        else:
+            os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def load(folder: Path) -> Bundle:
+    """Read a bundle and check all of it.
+
+    Raises
+    ------
+    BundleError
+        If a file is missing or was changed, a field is missing, unknown or out of range, or parts do not fit.
+    """
+    if not folder.is_dir():
+        raise BundleError(f"Bundle must be a folder, not {str(folder)!r}")
+    for name in ("design.json", *FILES):
+        if not (folder / name).is_file():
+            raise BundleError(f"Bundle {folder} must hold {name}, and it is not there")
+    design = _read_design(folder / "design.json")
+    for name in FILES:
+        found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        if found != design.sha256.get(name):
+            raise BundleError(f"Bundle file {folder / name} must have the SHA-256 written in design.json, not {found}")
+    try:
+        weights = read_npz(folder / "weights.npz", tuple(design.network.weight_specs()))
+        archive = read_npz(folder / "samples.npz", ("x", "y"))
+        design.network.check_weights(weights)
+        samples, labels = archive["x"].astype(np.int64), archive["y"].astype(np.int64)
+        check_samples(design.network, samples)
+    except (DataError, ValueError) as error:
+        raise BundleError(f"Bundle {folder}: {error}") from None
+    if labels.shape != (len(samples),) or labels.min() < 0 or labels.max() >= design.network.dense.classes:
+        raise BundleError(f"Bundle {folder}: labels must be {len(samples)} from 0 to "
+                          f"{design.network.dense.classes - 1}, not {labels[:4].tolist()!r}...")  # fmt: skip
+    if len(design.scaling.mean) != design.network.lstm.features or len(design.scaling.scale) != len(design.scaling.mean):
+        raise BundleError(f"Bundle {folder}: scaling must be one mean and scale a feature, "
+                          f"not {len(design.scaling.mean)} and {len(design.scaling.scale)}")  # fmt: skip
+    return Bundle(design=design, weights=weights, samples=samples, labels=labels)
+
+
+def _read_design(path: Path) -> Design:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise BundleError(f"Bundle file {path} must be JSON text, and it is not") from None
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if version != SCHEMA_VERSION:
+        raise BundleError(f"Bundle schema version of {path} must be {SCHEMA_VERSION}, not {version!r}")
+    try:
+        design = _adapter().validate_json(json.dumps(raw), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"Bundle field {where} of {path}: {first['msg'].removeprefix('Value error, ')}") from None
+    unknown = _first_difference(raw, json.loads(_adapter().dump_json(design)))
+    if unknown:
+        raise BundleError(f"Bundle field {unknown} of {path} must be one of schema version {SCHEMA_VERSION}, "
+                          f"and it is unknown")  # fmt: skip
+    return design
+
+
+def _first_difference(raw: Any, known: Any, where: str = "") -> str:
+    """Path of the first value of ``raw`` that validation dropped or changed; empty if there is none."""
+    if isinstance(raw, dict) and isinstance(known, dict):
+        for key, value in raw.items():
+            path = f"{where}.{key}".lstrip(".")
+            if key not in known:
+                return path
+            if found := _first_difference(value, known[key], path):
+                return found
+        return ""
+    if isinstance(raw, list) and isinstance(known, list) and len(raw) == len(known):
+        return next((f for i, (r, k) in enumerate(zip(raw, known, strict=True))
+                     if (f := _first_difference(r, k, f"{where}.{i}"))), "")  # fmt: skip
+    return "" if raw == known else where
+
+
+def _npz_bytes(arrays: dict[str, NDArray]) -> bytes:
+    """A compressed ``.npz`` whose bytes depend on the arrays only (zip entries carry no time)."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()

@@ -1,0 +1,86 @@
+"""The classifier: logits class by class, and the index of the largest."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from model.spec import MlbDotSpec, Pool, Schedule
+from rtl.lstm_layer import Beat
+from rtl.mlb_dot import MlbDot
+from rtl.shapes import codes, shape_of
+
+
+class DenseLayer(wiring.Component):
+    """``logits = w^ h^ + b^``, of the last step or summed over all steps, and their argmax.
+
+    One class after the other, each in ``beats`` cycles; the logits lie in a register that is shifted by
+    one class each time. A tie goes to the lowest index.
+
+    Latency: ``done`` is high ``Schedule.DENSE_LATENCY`` cycles after the beat announced as ``final``, and
+    logits and label are there in the cycle after. Throughput: a beat a cycle. Exact for sequences of at
+    most ``max_steps`` steps. Reset, and ``restart``, clear the sums.
+
+    Ports
+    -----
+    restart : In; a new sequence follows
+    beat : In; see :class:`Beat`
+    weights, bias : In; memory words of the beat announced one cycle before
+    lanes : In; the codes of h that belong to that beat
+    turn : Out; ``lanes`` were used
+    logits : Out; ``classes`` numbers of ``logit_format``
+    label : Out; index of the largest
+    done : Out
+    """
+
+    restart: Value
+    beat: Beat
+    weights: data.View
+    bias: Value
+    lanes: data.View
+    turn: Value
+    logits: data.View
+    label: Value
+    done: Value
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        network, lanes = schedule.network, schedule.h_lanes
+        classes = network.dense.classes
+        super().__init__({
+            "restart": In(1), "beat": In(Beat),
+            "weights": In(codes(network.dense.w.levels, lanes)), "bias": In(network.dense.b.levels),
+            "lanes": In(codes(network.lstm.h.levels, lanes)), "turn": Out(1),
+            "logits": Out(data.ArrayLayout(shape_of(network.logit_format), classes)),
+            "label": Out(range(classes)), "done": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        s, network = self.schedule, self.schedule.network
+        h, dense, number = network.lstm.h, network.dense, shape_of(network.logit_format)
+        read, summed = Signal(Beat), Signal(Beat)
+        m.d.sync += [read.eq(self.beat), summed.eq(read)]
+        m.d.comb += self.turn.eq(read.valid)
+
+        m.submodules.mlb_dot = dot = MlbDot(MlbDotSpec(n=s.h_lanes, x=h, w=dense.w))
+        padding = s.h_padding * h.total * dense.w.total
+        start = Array(Const((b << h.frac) + padding, number) for b in dense.b.values)[self.bias]
+        total = Signal(number)
+        m.d.comb += [dot.x.eq(self.lanes), dot.w.eq(self.weights)]
+        with m.If(read.valid):
+            m.d.sync += total.eq((start if s.beats == 1 else Mux(read.first, start, total)) + dot.o)
+
+        logits, logit, best = Signal(number.width * dense.classes), Signal(number), Signal(number)
+        index = Signal(range(dense.classes + 1))
+        before = logits[: number.width].as_signed() if dense.pool is Pool.MEAN else 0
+        m.d.comb += [self.logits.eq(logits), logit.eq(total + before)]
+        m.d.comb += self.done.eq(summed.valid & summed.last & summed.final)
+        with m.If(self.restart):
+            m.d.sync += logits.eq(0)
+        with m.Elif(summed.valid & summed.last):
+            m.d.sync += [logits.eq(Cat(logits[number.width :], logit)), index.eq(Mux(summed.final, 0, index + 1))]
+            with m.If((index == 0) | (logit > best)):
+                m.d.sync += [best.eq(logit), self.label.eq(index)]
+        return m

@@ -1,0 +1,124 @@
+"""The LSTM layer: ``pe`` units, the codes of x, h and c, and the pipeline between them."""
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from model.spec import MlbQuantizerSpec, Schedule
+from rtl.lstm_unit import LstmUnit, unit_weights
+from rtl.mlb_quantizer import MlbQuantizer
+from rtl.shapes import codes, shape_of
+
+
+class Beat(data.Struct):
+    """A cycle of work, announced with the address of its weights."""
+
+    valid: 1
+    first: 1  #: of its group of units (of its class)
+    last: 1  #: of its group (of its class)
+    final: 1  #: of the whole step (of the whole pass)
+
+
+def repeated(code: int, levels: int, count: int) -> Const:
+    """``count`` times the same code."""
+    return Const(sum(code << (levels * i) for i in range(count)), levels * count)
+
+
+class LstmLayer(wiring.Component):
+    """One time step: every hidden unit in groups of ``pe``, each in ``beats`` cycles.
+
+    x and h lie in registers that turn by one beat's lanes each beat and are back in place after a group;
+    c and the new h are shifted through by ``pe`` units a group: no large multiplexers.
+
+    Latency: ``done`` is high ``Schedule.LATENCY`` cycles after the beat announced as ``final``; the next
+    step may begin in the cycle after. Throughput: a beat a cycle. Reset, and ``restart``, make h and c MLB(0).
+
+    Ports
+    -----
+    load, samples : In; take a new x_t, features in the input format
+    restart : In; a new sequence follows
+    beat : In; see :class:`Beat`
+    weights, biases : In; memory words of the beat announced one cycle before
+    turn : In; turn h by one beat's lanes (for the dense layer)
+    lanes : Out; the first ``h_lanes`` codes of h
+    done : Out; the step is complete, h is new from the next cycle on
+    """
+
+    load: Value
+    samples: data.View
+    restart: Value
+    beat: Beat
+    weights: data.View
+    biases: data.View
+    turn: Value
+    lanes: data.View
+    done: Value
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        lstm = schedule.network.lstm
+        super().__init__({
+            "load": In(1), "samples": In(data.ArrayLayout(shape_of(lstm.source), lstm.features)), "restart": In(1),
+            "beat": In(Beat),
+            "weights": In(data.ArrayLayout(data.ArrayLayout(unit_weights(schedule), 4), schedule.pe)),
+            "biases": In(data.ArrayLayout(codes(lstm.weight_levels, 4), schedule.pe)),
+            "turn": In(1), "lanes": Out(codes(lstm.activation_levels, schedule.h_lanes)), "done": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        s, lstm = self.schedule, self.schedule.network.lstm
+        a, hidden = lstm.activation_levels, lstm.hidden
+        h_zero, c_zero = int(lstm.h.quantize(0, 0)), int(lstm.c.quantize(0, 0))
+        # Lanes past the end hold code 0 for ever: they come back with every turn.
+        h_init = Cat(repeated(h_zero, a, hidden), Const(0, a * s.h_padding))
+        c_init = repeated(c_zero, a, s.groups * s.pe)
+
+        # A beat walks through the stages: memory read, sum, gates, cell, hidden.
+        read, summed, gated, stored = (Signal(Beat, name=n) for n in ("read", "summed", "gated", "stored"))
+        gates_valid, cell_valid, hidden_valid = (Signal(name=n) for n in ("gates_valid", "cell_valid", "hidden_valid"))
+        m.d.sync += [read.eq(self.beat), summed.eq(read), gated.eq(summed), stored.eq(gated)]
+        m.d.comb += [gates_valid.eq(summed.valid & summed.last), cell_valid.eq(gated.valid & gated.last),
+                     hidden_valid.eq(stored.valid & stored.last)]  # fmt: skip
+        m.d.sync += self.done.eq(hidden_valid & stored.final)
+
+        x = Signal(a * s.beats * s.x_lanes)
+        h = Signal(a * s.beats * s.h_lanes, init=Const.cast(h_init).value)
+        h_next, c = Signal(a * s.groups * s.pe), Signal(a * s.groups * s.pe, init=c_init.value)
+
+        binarized = []
+        for i in range(lstm.features):
+            quantizer = MlbQuantizer(MlbQuantizerSpec(source=lstm.source, mlb=lstm.x))
+            m.submodules[f"mlb_quantizer_x_{i}"] = quantizer
+            m.d.comb += quantizer.x.eq(self.samples[i])
+            binarized.append(quantizer.o)
+        with m.If(self.load):
+            m.d.sync += x.eq(Cat(*binarized))
+        with m.Elif(read.valid):
+            m.d.sync += x.eq(x.rotate_right(a * s.x_lanes))
+
+        m.d.comb += self.lanes.eq(h)
+        with m.If(self.restart):
+            m.d.sync += h.eq(h_init)
+        with m.Elif(self.done):
+            m.d.sync += h.eq(h_next[: a * hidden])
+        with m.Elif(read.valid | self.turn):
+            m.d.sync += h.eq(h.rotate_right(a * s.h_lanes))
+
+        c_new, h_new = [], []
+        for p in range(s.pe):
+            m.submodules[f"lstm_unit_{p}"] = unit = LstmUnit(s)
+            m.d.comb += [
+                unit.sum_valid.eq(read.valid), unit.sum_first.eq(read.first), unit.gates_valid.eq(gates_valid),
+                unit.x.eq(x), unit.h.eq(h), unit.weights.eq(self.weights[p]), unit.biases.eq(self.biases[p]),
+                unit.c_before.eq(c[a * p :][:a]), unit.c_now.eq(c[a * (s.groups * s.pe - s.pe + p) :][:a]),
+            ]  # fmt: skip
+            c_new.append(unit.c)
+            h_new.append(unit.h_new)
+        with m.If(self.restart):
+            m.d.sync += c.eq(c_init)
+        with m.Elif(cell_valid):
+            m.d.sync += c.eq(Cat(c[a * s.pe :], *c_new))
+        with m.If(hidden_valid):
+            m.d.sync += h_next.eq(Cat(h_next[a * s.pe :], *h_new))
+        return m

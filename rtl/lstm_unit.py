@@ -1,0 +1,142 @@
+"""One hidden unit of the LSTM: four gate sums and the paper's arithmetic datapath behind them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from model.spec import GATES, AdderTreeSpec, MlbDotSpec, MlbQuantizerSpec, ReconstructSpec, Schedule
+from rtl.adder_tree import AdderTree
+from rtl.mac import Mac
+from rtl.mlb_dot import MlbDot
+from rtl.mlb_quantizer import MlbQuantizer
+from rtl.narrow import Narrow
+from rtl.pwl_activation import PwlActivation
+from rtl.reconstruct import Reconstruct
+from rtl.shapes import codes, shape_of
+from rtl.xnor_multiplier import XnorMultiplier
+
+
+def unit_weights(schedule: Schedule) -> data.StructLayout:
+    """The weights of one gate of one unit in one beat."""
+    levels = schedule.network.lstm.weight_levels
+    return data.StructLayout({"x": codes(levels, schedule.x_lanes), "h": codes(levels, schedule.h_lanes)})
+
+
+class LstmUnit(wiring.Component):
+    """MuBiNN2, equations 1 to 5, for one hidden unit.
+
+    A beat (``sum_valid``) adds its lanes to the four pre-activations z; z is complete one cycle after the
+    last beat and goes to the gate codes in one cycle, c' in the next and h in the one after, so a unit
+    takes a new group of beats at once. The caller stores c one cycle and h two cycles after ``gates_valid``.
+
+    Latency: last beat to gates 2, to ``c`` 2 and to ``h`` 3 cycles, both combinational outputs to be
+    stored. Exact but for the activations' narrowing (see :class:`model.spec.LstmSpec`). No reset needed.
+
+    Ports
+    -----
+    sum_valid, sum_first : In; a beat is there; it is the first of its group
+    x, h : In; ``x_lanes`` and ``h_lanes`` codes
+    weights : In; for each gate i, f, g, o the weights of both
+    biases : In; a code for each gate, read in the first beat
+    gates_valid : In; z is complete
+    c_before : In; code of the unit's cell state before this step, one cycle after ``gates_valid``
+    c : Out; code of the new cell state, one cycle after ``gates_valid``
+    c_now : In; the same code, another cycle later
+    h_new : Out; code of the new hidden state, then
+    """
+
+    sum_valid: Value
+    sum_first: Value
+    x: data.View
+    h: data.View
+    weights: data.View
+    biases: data.View
+    gates_valid: Value
+    c_before: Value
+    c: Value
+    c_now: Value
+    h_new: Value
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.spec = lstm = schedule.network.lstm
+        levels = lstm.activation_levels
+        super().__init__({
+            "sum_valid": In(1), "sum_first": In(1),
+            "x": In(codes(levels, schedule.x_lanes)), "h": In(codes(levels, schedule.h_lanes)),
+            "weights": In(data.ArrayLayout(unit_weights(schedule), 4)), "biases": In(codes(lstm.weight_levels, 4)),
+            "gates_valid": In(1), "c_before": In(levels), "c": Out(levels), "c_now": In(levels), "h_new": Out(levels),
+        })  # fmt: skip
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        gates = [self._gate(m, k, self._sum(m, k)) for k in range(4)]
+        o_later = Signal.like(gates[3], name="o_later")
+        m.d.sync += o_later.eq(gates[3])  # o waits for c
+        self._cell(m, gates)
+        self._hidden(m, o_later)
+        return m
+
+    def _sum(self, m: Module, k: int) -> Value:
+        """z of gate k: its lanes of x and h, over all beats, on top of the bias."""
+        lstm, s, weights = self.spec, self.schedule, self.weights[k]
+        m.submodules[f"mlb_dot_x_{GATES[k]}"] = dot_x = MlbDot(MlbDotSpec(n=s.x_lanes, x=lstm.x, w=lstm.wx[k]))
+        m.submodules[f"mlb_dot_h_{GATES[k]}"] = dot_h = MlbDot(MlbDotSpec(n=s.h_lanes, x=lstm.h, w=lstm.wh[k]))
+        # What the padding lanes (code 0 against all ones, the most negative product) add is taken off here.
+        padding = s.x_padding * lstm.x.total * lstm.wx[k].total + s.h_padding * lstm.h.total * lstm.wh[k].total
+        start = Array(Const((b << lstm.x.frac) + padding, shape_of(lstm.z_format(k)))
+                      for b in lstm.b[k].values)[self.biases[k]]  # fmt: skip
+        z = Signal(shape_of(lstm.z_format(k)), name=f"z_{GATES[k]}")
+        m.d.comb += [dot_x.x.eq(self.x), dot_x.w.eq(weights.x), dot_h.x.eq(self.h), dot_h.w.eq(weights.h)]
+        before = start if s.beats == 1 else Mux(self.sum_first, start, z)
+        with m.If(self.sum_valid):
+            m.d.sync += z.eq(before + dot_x.o + dot_h.o)
+        return z
+
+    def _gate(self, m: Module, k: int, z: Value) -> Signal:
+        """The gate's code, one cycle after z is complete."""
+        lstm, name, pwl = self.spec, GATES[k], self.spec.activation(k)
+        m.submodules[f"narrow_{name}"] = narrow = Narrow(lstm.narrow_z(k))
+        m.submodules[f"pwl_activation_{name}"] = activation = PwlActivation(pwl)
+        quantizer = MlbQuantizer(MlbQuantizerSpec(source=pwl.target, mlb=lstm.gates[k]))
+        m.submodules[f"mlb_quantizer_{name}"] = quantizer
+        named = Signal(shape_of(pwl.target), name=f"activation_{name}")
+        gate = Signal(lstm.activation_levels, name=f"gate_{name}")
+        m.d.comb += [narrow.x.eq(z), activation.x.eq(narrow.o), named.eq(activation.o), quantizer.x.eq(named)]
+        with m.If(self.gates_valid):
+            m.d.sync += gate.eq(quantizer.o)
+        return gate
+
+    def _cell(self, m: Module, gates: list[Signal]) -> None:
+        """c' = f * c + i * g, binarized."""
+        lstm, (i, f, g, _) = self.spec, gates
+        m.submodules.xnor_multiplier_fc = fc = XnorMultiplier(lstm.product_fc)
+        m.submodules.xnor_multiplier_ig = ig = XnorMultiplier(lstm.product_ig)
+        ranges = tuple((p.spec.format.min, p.spec.format.max) for p in (fc, ig))
+        m.submodules.adder_tree_c = adder = AdderTree(AdderTreeSpec(ranges=ranges))
+        c_raw = Signal(shape_of(lstm.c_raw_format))
+        quantizer = MlbQuantizer(MlbQuantizerSpec(source=lstm.c_raw_format, mlb=lstm.c))
+        m.submodules.mlb_quantizer_c = quantizer
+        m.d.comb += [fc.a.eq(f), fc.b.eq(self.c_before), ig.a.eq(i), ig.b.eq(g)]
+        summands: Any = adder
+        m.d.comb += [summands.x0.eq(fc.o), summands.x1.eq(ig.o), c_raw.eq(adder.o)]
+        m.d.comb += [quantizer.x.eq(c_raw), self.c.eq(quantizer.o)]
+
+    def _hidden(self, m: Module, o: Value) -> None:
+        """h = o * tanh(c), binarized."""
+        lstm = self.spec
+        m.submodules.reconstruct = reconstruct = Reconstruct(ReconstructSpec(mlb=lstm.c))
+        m.submodules.narrow_c = narrow = Narrow(lstm.narrow_c)
+        m.submodules.pwl_activation_c = tanh = PwlActivation(lstm.tanh)
+        m.submodules.mac = mac = Mac(lstm.mac)
+        quantizer = MlbQuantizer(MlbQuantizerSpec(source=lstm.mac.format, mlb=lstm.h))
+        m.submodules.mlb_quantizer_h = quantizer
+        t, h_raw = Signal(shape_of(lstm.tanh.target)), Signal(shape_of(lstm.mac.format))
+        widen = narrow.spec.source.frac - lstm.c.frac
+        m.d.comb += [reconstruct.code.eq(self.c_now), narrow.x.eq(reconstruct.o.shift_left(widen)), tanh.x.eq(narrow.o)]
+        m.d.comb += [t.eq(tanh.o), mac.a.eq(o), mac.t.eq(t), h_raw.eq(mac.o)]
+        m.d.comb += [quantizer.x.eq(h_raw), self.h_new.eq(quantizer.o)]

@@ -1,0 +1,120 @@
+"""The top module: a stream of samples in, a stream of classes out."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from model.spec import Folding, MemoryImage, NetworkSpec, Pool, Schedule, Weights, memory_images
+from rtl.dense_layer import DenseLayer
+from rtl.lstm_layer import Beat, LstmLayer
+from rtl.shapes import shape_of
+from rtl.weight_memory import WeightMemory, WeightStorage
+
+
+class Network(wiring.Component):
+    """A whole network: LSTM layer, dense layer, argmax, and the sequencer that drives them.
+
+    Latency and throughput: ``Schedule.sequence_cycles(steps)`` cycles from the first x_t being taken until
+    the result is valid; x_t is taken once every ``Schedule.step_cycles`` cycles (with ``Pool.MEAN``, plus
+    ``Schedule.dense_cycles``). Numbers: those of :func:`model.golden.run`. ``rst`` is synchronous and
+    only needed to break off a sequence: the registers begin in their reset values.
+
+    Parameters
+    ----------
+    network, folding, weights
+        What is computed, on how much hardware, with which weight codes.
+    storage
+        Where the weights are. ``EXTERNAL`` adds, for each memory, the ports ``<name>_addr`` (Out) and
+        ``<name>_data`` (In), the word of the address one cycle before.
+
+    Ports
+    -----
+    i : In, stream of {x: features numbers of the input format, last: the sequence ends here}
+    o : Out, stream of {label, logits: classes numbers of ``logit_format``}, one a sequence
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, network: NetworkSpec, folding: Folding, weights: Weights,
+                 storage: WeightStorage = WeightStorage.INLINE) -> None:  # fmt: skip
+        self.schedule = Schedule(network=network, folding=folding)
+        self.images, self.storage = memory_images(self.schedule, weights), storage
+        lstm, classes = network.lstm, network.dense.classes
+        sample = data.StructLayout({"x": data.ArrayLayout(shape_of(lstm.source), lstm.features), "last": 1})
+        result = data.StructLayout({
+            "label": range(classes), "logits": data.ArrayLayout(shape_of(network.logit_format), classes),
+        })  # fmt: skip
+        ports = {"i": In(stream.Signature(sample)), "o": Out(stream.Signature(result))}
+        if storage is WeightStorage.EXTERNAL:
+            for image in self.images:
+                ports[f"{image.name}_addr"] = Out(image.address_width)
+                ports[f"{image.name}_data"] = In(image.width)
+        super().__init__(ports)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        s = self.schedule
+        m.submodules.lstm_layer = lstm = LstmLayer(s)
+        m.submodules.dense_layer = dense = DenseLayer(s)
+        last, address, beat, block = Signal(), Signal(16), Signal(range(s.beats)), Signal(16)
+        last_beat = beat == s.beats - 1
+        for image, port, at in zip(self.images, (lstm.weights, lstm.biases, dense.weights, dense.bias),
+                                   (address, block, address, block), strict=True):  # fmt: skip
+            self._memory(m, image, at, port)
+
+        def run(layer_beat: Beat, blocks: int, following: str) -> None:
+            """A beat a cycle, for every group of units or every class."""
+            final = block == blocks - 1
+            m.d.comb += [layer_beat.valid.eq(1), layer_beat.first.eq(beat == 0), layer_beat.last.eq(last_beat),
+                         layer_beat.final.eq(final)]  # fmt: skip
+            m.d.sync += [address.eq(address + 1), beat.eq(beat + 1)]
+            with m.If(last_beat):
+                m.d.sync += [beat.eq(0), block.eq(block + 1)]
+                with m.If(final):
+                    m.d.sync += [address.eq(0), block.eq(0)]
+                    m.next = following
+
+        m.d.comb += [lstm.samples.eq(self.i.payload.x), lstm.turn.eq(dense.turn)]
+        m.d.comb += [dense.lanes.eq(lstm.lanes), self.o.payload.logits.eq(dense.logits),
+                     self.o.payload.label.eq(dense.label)]  # fmt: skip
+        with m.FSM():
+            with m.State("LOAD"):
+                m.d.comb += [self.i.ready.eq(1), lstm.load.eq(self.i.valid)]
+                with m.If(self.i.valid):
+                    m.d.sync += last.eq(self.i.payload.last)
+                    m.next = "STEP"
+            with m.State("STEP"):
+                run(lstm.beat, s.groups, "STEP_END")
+            with m.State("STEP_END"):
+                with m.If(lstm.done):
+                    m.next = "DENSE"
+                    if s.network.dense.pool is Pool.LAST:
+                        with m.If(~last):
+                            m.next = "LOAD"
+            with m.State("DENSE"):
+                run(dense.beat, s.network.dense.classes, "DENSE_END")
+            with m.State("DENSE_END"):
+                with m.If(dense.done):
+                    m.next = "LOAD"
+                    with m.If(last):
+                        m.next = "RESULT"
+            with m.State("RESULT"):
+                m.d.comb += self.o.valid.eq(1)
+                with m.If(self.o.ready):
+                    m.d.comb += [lstm.restart.eq(1), dense.restart.eq(1)]
+                    m.next = "LOAD"
+        return m
+
+    def _memory(self, m: Module, image: MemoryImage, address: Signal, port: object) -> None:
+        """Connect a layer's weight port to its memory, inside or outside."""
+        if self.storage is WeightStorage.EXTERNAL:
+            m.d.comb += getattr(self, f"{image.name}_addr").eq(address)
+            word = getattr(self, f"{image.name}_data")
+        else:
+            m.submodules[image.name] = memory = WeightMemory(image, self.storage)
+            m.d.comb += memory.addr.eq(address)
+            word = memory.data
+        m.d.comb += (port if isinstance(port, Signal) else port.as_value()).eq(word)  # type: ignore[attr-defined]

@@ -1,0 +1,120 @@
+"""Delay of a mapped netlist by OpenSTA."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from synth.errors import SynthError
+from synth.liberty import Library
+from synth.netlist import Netlist, Point
+from synth.process import Budget, run_program
+
+INSTALL = "apt-get install opensta"
+
+# Any period will do: a delay is read as the arrival, not off the slack, which single precision would spoil.
+_SCRIPT = """\
+read_liberty {library}
+read_verilog {netlist}
+link_design {top}
+set_cmd_units -time ns
+create_clock -name clock -period 1000 {clock}
+foreach port [all_inputs] {{
+  if {{[get_property $port full_name] != "{clock_name}"}} {{ set_input_delay 0 -clock clock $port }}
+}}
+set_output_delay 0 -clock clock [all_outputs]
+report_checks -path_delay max -format full -digits 6
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """delay in ns and the path that has it, start to end."""
+
+    delay: float
+    path: list[Point]
+
+
+def find_sta() -> str | None:
+    """Path of OpenSTA's `sta`, or None."""
+    return shutil.which("sta")
+
+
+def sta_version(sta: str, workdir: Path, budget: Budget) -> str:
+    """What `sta -version` says, "unknown" if that is nothing."""
+    said: list[str] = []
+    doing = "asking OpenSTA for its version"
+    run_program([sta, "-version"], cwd=workdir, env=os.environ, budget=budget, doing=lambda: doing, on_line=said.append)
+    return next((line.strip() for line in said if line.strip()), "unknown")
+
+
+def time_netlist(
+    sta: str, netlist_file: str, netlist: Netlist, top: str, library: Library, clock: str | None, workdir: Path,
+    budget: Budget, progress: Callable[[str], None],
+) -> Timing:  # fmt: skip
+    """Worst path of `netlist_file` (Verilog, in `workdir`), clocked by the port `clock`, None if it has no register.
+
+    Counted are the paths from ports and registers to ports and registers.  A register adds its time from clock to
+    output at the start of a path and its setup time at the end, so that the delay is the smallest clock period.  The
+    clock is ideal, a port changes at once and at the clock edge, an output port has no load, wires have none.
+    Raises SynthError when OpenSTA fails or its report cannot be understood.
+    """
+    script = _SCRIPT.format(
+        library=library.path.name,
+        netlist=netlist_file,
+        top=top,
+        clock=f"[get_ports {clock}]" if clock else "",
+        clock_name=clock or "",
+    )
+    (workdir / "sta.tcl").write_text(script)
+    said: list[str] = []
+    doing = "timing with OpenSTA"
+    progress(doing)
+    command = [sta, "-no_init", "-no_splash", "-exit", "sta.tcl"]
+    status = run_program(
+        command, cwd=workdir, env=os.environ, budget=budget, doing=lambda: doing, on_line=said.append
+    )
+    (workdir / "sta.log").write_text("\n".join(said) + "\n")
+    trouble = [line.strip() for line in said if re.search(r"\bError\b|not found", line)]
+    if status or trouble:
+        raise SynthError(f"OpenSTA failed: {trouble[0] if trouble else f'exit status {status}'}")
+    return parse_report(said, netlist)
+
+
+def parse_report(lines: list[str], netlist: Netlist) -> Timing:
+    """The path in the output of `report_checks -format full`; nothing at all takes 0 ns.
+
+    Raises SynthError if there is neither a path nor the sentence that there is none.
+    """
+    if any(line.strip() == "No paths found." for line in lines):
+        return Timing(delay=0.0, path=[])
+    arrival = setup = None
+    path: list[Point] = []
+    for line in lines:
+        if found := re.match(r"\s*(-?[\d.]+)\s+data arrival time\s*$", line):
+            arrival = float(found[1])
+            break
+        if found := re.match(r"\s*-?[\d.]+\s+(-?[\d.]+)\s+[\^v]\s+(\S+)\s+\((\S+)\)\s*$", line):
+            path.append(_point(found[2].replace("\\", ""), found[3], float(found[1]), netlist))
+    for line in lines:
+        if found := re.match(r"\s*(-?[\d.]+)\s+-?[\d.]+\s+library setup time\s*$", line):
+            # The report takes the setup time off the required time, so it stands there with a minus.
+            setup = -float(found[1])
+            break
+    if arrival is None or len(path) < 2:
+        raise SynthError("OpenSTA must report a path with a data arrival time, not what is in its log")
+    ends_in_register = path[-1].cell != "output port"
+    if ends_in_register and setup is None:
+        raise SynthError("OpenSTA must report a setup time for a path into a register, not what is in its log")
+    if len(path) > 2 and path[0].cell == path[1].cell and path[0].arrival == 0.0 and "/" in path[0].name:
+        pass
+    return Timing(delay=arrival + (setup or 0.0), path=path)
+
+
+def _point(where: str, cell: str, arrival: float, netlist: Netlist) -> Point:
+    if cell in ("in", "out"):
+        return Point(name=where, cell=f"{cell}put port", arrival=arrival)
+    gate, _, pin = where.rpartition("/")
+    return Point(name=netlist.pin_name(gate, pin), cell=cell, arrival=arrival)
