@@ -1,15 +1,15 @@
 """Exact sum of several integers."""
 
 from amaranth.hdl import Module, Value
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from model.spec import AdderTreeSpec, Format
 from rtl.compressor import compress
 from rtl.shapes import shape_of
+from rtl.unit import Unit
 
 
-class AdderTree(wiring.Component):
+class AdderTree(Unit):
     """``o = x0 + x1 + ... + constant``: all summands in one carry-save compressor, one adder at its end.
 
     Latency 0, throughput one a cycle. Exact: the output holds every sum.
@@ -27,7 +27,7 @@ class AdderTree(wiring.Component):
         summands = {f"x{i}": In(shape_of(Format.covering(*r))) for i, r in enumerate(spec.ranges)}
         super().__init__({**summands, "o": Out(shape_of(spec.format))})
 
-    def elaborate(self, platform: object) -> Module:
+    def build(self) -> Module:
         m = Module()
         bits, constant = [], self.spec.constant
         for i in range(len(self.spec.ranges)):

@@ -1,11 +1,11 @@
 """Multiplication by a constant, as few shifted additions and subtractions."""
 
 from amaranth.hdl import Module, Value
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from model.spec import ConstantMultiplierSpec
 from rtl.shapes import shape_of
+from rtl.unit import Unit
 
 
 def signed_digits(value: int) -> list[tuple[int, int]]:
@@ -21,7 +21,7 @@ def signed_digits(value: int) -> list[tuple[int, int]]:
     return digits
 
 
-class ConstantMultiplier(wiring.Component):
+class ConstantMultiplier(Unit):
     """``o = constant * x``, a sum of shifted copies of x by the canonical signed digits of the constant.
 
     Latency 0, throughput one a cycle. Exact. A power of two is wires.
@@ -39,7 +39,7 @@ class ConstantMultiplier(wiring.Component):
         self.spec = spec
         super().__init__({"x": In(shape_of(spec.source)), "o": Out(shape_of(spec.format))})
 
-    def elaborate(self, platform: object) -> Module:
+    def build(self) -> Module:
         m = Module()
         # Largest shift first: it is positive for a positive constant, so no intermediate sum is negated.
         digits = sorted(signed_digits(self.spec.constant), reverse=True)

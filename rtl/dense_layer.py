@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from model.spec import MlbDotSpec, Pool, Schedule
 from rtl.lstm_layer import Beat
 from rtl.mlb_dot import MlbDot
 from rtl.shapes import codes, shape_of
+from rtl.unit import Unit
 
 
-class DenseLayer(wiring.Component):
+class DenseLayer(Unit):
     """``logits = w^ h^ + b^``, of the last step or summed over all steps, and their argmax.
 
     One class after the other, each in ``beats`` cycles; the logits lie in a register that is shifted by
@@ -34,6 +35,7 @@ class DenseLayer(wiring.Component):
     done : Out
     """
 
+    SEQUENTIAL = True
     restart: Value
     beat: Beat
     weights: data.View
@@ -45,7 +47,7 @@ class DenseLayer(wiring.Component):
     done: Value
 
     def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
+        self.spec = schedule
         network, lanes = schedule.network, schedule.h_lanes
         classes = network.dense.classes
         super().__init__({
@@ -56,9 +58,9 @@ class DenseLayer(wiring.Component):
             "label": Out(range(classes)), "done": Out(1),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:
+    def build(self) -> Module:
         m = Module()
-        s, network = self.schedule, self.schedule.network
+        s, network = self.spec, self.spec.network
         h, dense, number = network.lstm.h, network.dense, shape_of(network.logit_format)
         read, summed = Signal(Beat), Signal(Beat)
         m.d.sync += [read.eq(self.beat), summed.eq(read)]

@@ -1,13 +1,14 @@
 """The LSTM layer: ``pe`` units, the codes of x, h and c, and the pipeline between them."""
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from model.spec import MlbQuantizerSpec, Schedule
 from rtl.lstm_unit import LstmUnit, unit_weights
 from rtl.mlb_quantizer import MlbQuantizer
-from rtl.shapes import codes, shape_of
+from rtl.shapes import codes, named, shape_of
+from rtl.unit import Unit
 
 
 class Beat(data.Struct):
@@ -24,7 +25,7 @@ def repeated(code: int, levels: int, count: int) -> Const:
     return Const(sum(code << (levels * i) for i in range(count)), levels * count)
 
 
-class LstmLayer(wiring.Component):
+class LstmLayer(Unit):
     """One time step: every hidden unit in groups of ``pe``, each in ``beats`` cycles.
 
     x and h lie in registers that turn by one beat's lanes each beat and are back in place after a group;
@@ -44,6 +45,7 @@ class LstmLayer(wiring.Component):
     done : Out; the step is complete, h is new from the next cycle on
     """
 
+    SEQUENTIAL = True
     load: Value
     samples: data.View
     restart: Value
@@ -55,7 +57,7 @@ class LstmLayer(wiring.Component):
     done: Value
 
     def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
+        self.spec = schedule
         lstm = schedule.network.lstm
         super().__init__({
             "load": In(1), "samples": In(data.ArrayLayout(shape_of(lstm.source), lstm.features)), "restart": In(1),
@@ -65,9 +67,9 @@ class LstmLayer(wiring.Component):
             "turn": In(1), "lanes": Out(codes(lstm.activation_levels, schedule.h_lanes)), "done": Out(1),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:
+    def build(self) -> Module:
         m = Module()
-        s, lstm = self.schedule, self.schedule.network.lstm
+        s, lstm = self.spec, self.spec.network.lstm
         a, hidden = lstm.activation_levels, lstm.hidden
         h_zero, c_zero = int(lstm.h.quantize(0, 0)), int(lstm.c.quantize(0, 0))
         # Lanes past the end hold code 0 for ever: they come back with every turn.
@@ -76,13 +78,15 @@ class LstmLayer(wiring.Component):
 
         # A beat walks through the stages: memory read, sum, gates, cell, hidden.
         read, summed, gated, stored = (Signal(Beat, name=n) for n in ("read", "summed", "gated", "stored"))
-        gates_valid, cell_valid, hidden_valid = (Signal(name=n) for n in ("gates_valid", "cell_valid", "hidden_valid"))
+        x_valid, gates_valid, cell_valid, hidden_valid = (
+            named(1, f"{stage}_valid") for stage in ("x", "gates", "cell", "hidden")
+        )
         m.d.sync += [read.eq(self.beat), summed.eq(read), gated.eq(summed), stored.eq(gated)]
-        m.d.comb += [gates_valid.eq(summed.valid & summed.last), cell_valid.eq(gated.valid & gated.last),
+        m.d.comb += [x_valid.eq(read.valid & read.first), gates_valid.eq(summed.valid & summed.last), cell_valid.eq(gated.valid & gated.last),
                      hidden_valid.eq(stored.valid & stored.last)]  # fmt: skip
         m.d.sync += self.done.eq(hidden_valid & stored.final)
 
-        x = Signal(a * s.beats * s.x_lanes)
+        x = named(a * s.beats * s.x_lanes, "x")
         h = Signal(a * s.beats * s.h_lanes, init=Const.cast(h_init).value)
         h_next, c = Signal(a * s.groups * s.pe), Signal(a * s.groups * s.pe, init=c_init.value)
 

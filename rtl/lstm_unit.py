@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from model.spec import GATES, AdderTreeSpec, MlbDotSpec, MlbQuantizerSpec, ReconstructSpec, Schedule
@@ -16,8 +16,9 @@ from rtl.mlb_quantizer import MlbQuantizer
 from rtl.narrow import Narrow
 from rtl.pwl_activation import PwlActivation
 from rtl.reconstruct import Reconstruct
-from rtl.shapes import codes, shape_of
+from rtl.shapes import codes, named, shape_of
 from rtl.xnor_multiplier import XnorMultiplier
+from rtl.unit import Unit
 
 
 def unit_weights(schedule: Schedule) -> data.StructLayout:
@@ -26,7 +27,7 @@ def unit_weights(schedule: Schedule) -> data.StructLayout:
     return data.StructLayout({"x": codes(levels, schedule.x_lanes), "h": codes(levels, schedule.h_lanes)})
 
 
-class LstmUnit(wiring.Component):
+class LstmUnit(Unit):
     """MuBiNN2, equations 1 to 5, for one hidden unit.
 
     A beat (``sum_valid``) adds its lanes to the four pre-activations z; z is complete one cycle after the
@@ -49,6 +50,7 @@ class LstmUnit(wiring.Component):
     h_new : Out; code of the new hidden state, then
     """
 
+    SEQUENTIAL = True
     sum_valid: Value
     sum_first: Value
     x: data.View
@@ -62,8 +64,8 @@ class LstmUnit(wiring.Component):
     h_new: Value
 
     def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
-        self.spec = lstm = schedule.network.lstm
+        self.spec, self.lstm = schedule, schedule.network.lstm
+        lstm = self.lstm
         levels = lstm.activation_levels
         super().__init__({
             "sum_valid": In(1), "sum_first": In(1),
@@ -72,7 +74,7 @@ class LstmUnit(wiring.Component):
             "gates_valid": In(1), "c_before": In(levels), "c": Out(levels), "c_now": In(levels), "h_new": Out(levels),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:
+    def build(self) -> Module:
         m = Module()
         gates = [self._gate(m, k, self._sum(m, k)) for k in range(4)]
         o_later = Signal.like(gates[3], name="o_later")
@@ -83,14 +85,14 @@ class LstmUnit(wiring.Component):
 
     def _sum(self, m: Module, k: int) -> Value:
         """z of gate k: its lanes of x and h, over all beats, on top of the bias."""
-        lstm, s, weights = self.spec, self.schedule, self.weights[k]
+        lstm, s, weights = self.lstm, self.spec, self.weights[k]
         m.submodules[f"mlb_dot_x_{GATES[k]}"] = dot_x = MlbDot(MlbDotSpec(n=s.x_lanes, x=lstm.x, w=lstm.wx[k]))
         m.submodules[f"mlb_dot_h_{GATES[k]}"] = dot_h = MlbDot(MlbDotSpec(n=s.h_lanes, x=lstm.h, w=lstm.wh[k]))
         # What the padding lanes (code 0 against all ones, the most negative product) add is taken off here.
         padding = s.x_padding * lstm.x.total * lstm.wx[k].total + s.h_padding * lstm.h.total * lstm.wh[k].total
         start = Array(Const((b << lstm.x.frac) + padding, shape_of(lstm.z_format(k)))
                       for b in lstm.b[k].values)[self.biases[k]]  # fmt: skip
-        z = Signal(shape_of(lstm.z_format(k)), name=f"z_{GATES[k]}")
+        z = named(shape_of(lstm.z_format(k)), f"z_{GATES[k]}")
         m.d.comb += [dot_x.x.eq(self.x), dot_x.w.eq(weights.x), dot_h.x.eq(self.h), dot_h.w.eq(weights.h)]
         before = start if s.beats == 1 else Mux(self.sum_first, start, z)
         with m.If(self.sum_valid):
@@ -99,26 +101,26 @@ class LstmUnit(wiring.Component):
 
     def _gate(self, m: Module, k: int, z: Value) -> Signal:
         """The gate's code, one cycle after z is complete."""
-        lstm, name, pwl = self.spec, GATES[k], self.spec.activation(k)
+        lstm, name, pwl = self.lstm, GATES[k], self.lstm.activation(k)
         m.submodules[f"narrow_{name}"] = narrow = Narrow(lstm.narrow_z(k))
         m.submodules[f"pwl_activation_{name}"] = activation = PwlActivation(pwl)
         quantizer = MlbQuantizer(MlbQuantizerSpec(source=pwl.target, mlb=lstm.gates[k]))
         m.submodules[f"mlb_quantizer_{name}"] = quantizer
-        named = Signal(shape_of(pwl.target), name=f"activation_{name}")
-        gate = Signal(lstm.activation_levels, name=f"gate_{name}")
-        m.d.comb += [narrow.x.eq(z), activation.x.eq(narrow.o), named.eq(activation.o), quantizer.x.eq(named)]
+        value = named(shape_of(pwl.target), f"activation_{name}")
+        gate = named(lstm.activation_levels, f"gate_{name}")
+        m.d.comb += [narrow.x.eq(z), activation.x.eq(narrow.o), value.eq(activation.o), quantizer.x.eq(value)]
         with m.If(self.gates_valid):
             m.d.sync += gate.eq(quantizer.o)
         return gate
 
     def _cell(self, m: Module, gates: list[Signal]) -> None:
         """c' = f * c + i * g, binarized."""
-        lstm, (i, f, g, _) = self.spec, gates
+        lstm, (i, f, g, _) = self.lstm, gates
         m.submodules.xnor_multiplier_fc = fc = XnorMultiplier(lstm.product_fc)
         m.submodules.xnor_multiplier_ig = ig = XnorMultiplier(lstm.product_ig)
         ranges = tuple((p.spec.format.min, p.spec.format.max) for p in (fc, ig))
         m.submodules.adder_tree_c = adder = AdderTree(AdderTreeSpec(ranges=ranges))
-        c_raw = Signal(shape_of(lstm.c_raw_format))
+        c_raw = named(shape_of(lstm.c_raw_format), "c_raw")
         quantizer = MlbQuantizer(MlbQuantizerSpec(source=lstm.c_raw_format, mlb=lstm.c))
         m.submodules.mlb_quantizer_c = quantizer
         m.d.comb += [fc.a.eq(f), fc.b.eq(self.c_before), ig.a.eq(i), ig.b.eq(g)]
@@ -128,14 +130,14 @@ class LstmUnit(wiring.Component):
 
     def _hidden(self, m: Module, o: Value) -> None:
         """h = o * tanh(c), binarized."""
-        lstm = self.spec
+        lstm = self.lstm
         m.submodules.reconstruct = reconstruct = Reconstruct(ReconstructSpec(mlb=lstm.c))
         m.submodules.narrow_c = narrow = Narrow(lstm.narrow_c)
         m.submodules.pwl_activation_c = tanh = PwlActivation(lstm.tanh)
         m.submodules.mac = mac = Mac(lstm.mac)
         quantizer = MlbQuantizer(MlbQuantizerSpec(source=lstm.mac.format, mlb=lstm.h))
         m.submodules.mlb_quantizer_h = quantizer
-        t, h_raw = Signal(shape_of(lstm.tanh.target)), Signal(shape_of(lstm.mac.format))
+        t, h_raw = named(shape_of(lstm.tanh.target), "t"), named(shape_of(lstm.mac.format), "h_raw")
         widen = narrow.spec.source.frac - lstm.c.frac
         m.d.comb += [reconstruct.code.eq(self.c_now), narrow.x.eq(reconstruct.o.shift_left(widen)), tanh.x.eq(narrow.o)]
         m.d.comb += [t.eq(tanh.o), mac.a.eq(o), mac.t.eq(t), h_raw.eq(mac.o)]

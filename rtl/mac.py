@@ -1,16 +1,16 @@
 """Product of a binarized and a fixed-point value, by multiply-accumulate over the levels."""
 
 from amaranth.hdl import Module, Mux, Value
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from model.spec import AdderTreeSpec, ConstantMultiplierSpec, MacSpec
 from rtl.adder_tree import AdderTree
 from rtl.constant_multiplier import ConstantMultiplier
 from rtl.shapes import shape_of, signed_levels
+from rtl.unit import Unit
 
 
-class Mac(wiring.Component):
+class Mac(Unit):
     """``o = sum_i s_i (a_i t)``, for ``o * tanh(c)`` (MuBiNN).
 
     Latency 0, throughput one a cycle. Exact.
@@ -30,7 +30,7 @@ class Mac(wiring.Component):
         self.spec = spec
         super().__init__({"a": In(spec.a.levels), "t": In(shape_of(spec.t)), "o": Out(shape_of(spec.format))})
 
-    def elaborate(self, platform: object) -> Module:
+    def build(self) -> Module:
         m = Module()
         levels = signed_levels(self.spec.a, self.a)
         products = [ConstantMultiplierSpec(constant=factor, source=self.spec.t) for factor, _ in levels]

@@ -1,7 +1,7 @@
 """Dot product of multi-level binarized vectors."""
 
 from amaranth.hdl import Module, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from model.spec import AdderTreeSpec, ConstantMultiplierSpec, MlbDotSpec, XnorDotSpec
@@ -9,9 +9,10 @@ from rtl.adder_tree import AdderTree
 from rtl.constant_multiplier import ConstantMultiplier
 from rtl.shapes import codes, shape_of, sign
 from rtl.xnor_dot import XnorDot
+from rtl.unit import Unit
 
 
-class MlbDot(wiring.Component):
+class MlbDot(Unit):
     """``o = sum_ab g_ab (2 popcount(xnor(x_a, w_b)) - n)``: A * W plane products, scaled and added.
 
     Latency 0, throughput one a cycle. Exact. The ``-n`` of all planes is one constant of the adder.
@@ -35,7 +36,7 @@ class MlbDot(wiring.Component):
             "o": Out(shape_of(spec.format)),
         })  # fmt: skip
 
-    def elaborate(self, platform: object) -> Module:
+    def build(self) -> Module:
         m = Module()
         spec, plane = self.spec, XnorDotSpec(n=self.spec.n)
         gains = [(a, b, g) for a, row in enumerate(spec.gains) for b, g in enumerate(row)]

@@ -1,14 +1,14 @@
 """Multi-level binarization."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Value
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from model.spec import MlbQuantizerSpec
 from rtl.shapes import shape_of
+from rtl.unit import Unit
 
 
-class MlbQuantizer(wiring.Component):
+class MlbQuantizer(Unit):
     """The code of a fixed-point value: a chain of signs and residuals, ``s_i = sign(r)``, ``r -= s_i a_i``.
 
     Latency 0, throughput one a cycle. Exact; sign(0) = +1; +1 is stored as 1.
@@ -26,7 +26,7 @@ class MlbQuantizer(wiring.Component):
         self.spec = spec
         super().__init__({"x": In(shape_of(spec.source)), "o": Out(spec.mlb.levels)})
 
-    def elaborate(self, platform: object) -> Module:
+    def build(self) -> Module:
         m = Module()
         mlb, source = self.spec.mlb, self.spec.source
         common = max(source.frac, mlb.frac)

@@ -1,14 +1,14 @@
 """Narrowing from one fixed-point format to another."""
 
 from amaranth.hdl import Const, Module, Mux, Value
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from model.spec import NarrowSpec, Overflow, Rounding
 from rtl.shapes import shape_of
+from rtl.unit import Unit
 
 
-class Narrow(wiring.Component):
+class Narrow(Unit):
     """Drops fraction bits by the rounding rule, then integer bits by the overflow rule.
 
     Latency 0, throughput one a cycle. A clamp that the ranges show to be idle is left out.
@@ -26,7 +26,7 @@ class Narrow(wiring.Component):
         self.spec = spec
         super().__init__({"x": In(shape_of(spec.source)), "o": Out(shape_of(spec.target))})
 
-    def elaborate(self, platform: object) -> Module:
+    def build(self) -> Module:
         m = Module()
         spec, target, x = self.spec, self.spec.target, self.x
         if spec.rounding is Rounding.NEAREST_EVEN and spec.shift:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from model.spec import Folding, MemoryImage, NetworkSpec, Pool, Schedule, Weights, memory_images
@@ -11,9 +11,10 @@ from rtl.dense_layer import DenseLayer
 from rtl.lstm_layer import Beat, LstmLayer
 from rtl.shapes import shape_of
 from rtl.weight_memory import WeightMemory, WeightStorage
+from rtl.unit import Unit
 
 
-class Network(wiring.Component):
+class Network(Unit):
     """A whole network: LSTM layer, dense layer, argmax, and the sequencer that drives them.
 
     Latency and throughput: ``Schedule.sequence_cycles(steps)`` cycles from the first x_t being taken until
@@ -35,13 +36,14 @@ class Network(wiring.Component):
     o : Out, stream of {label, logits: classes numbers of ``logit_format``}, one a sequence
     """
 
+    SEQUENTIAL = True
     i: stream.Interface
     o: stream.Interface
 
     def __init__(self, network: NetworkSpec, folding: Folding, weights: Weights,
                  storage: WeightStorage = WeightStorage.INLINE) -> None:  # fmt: skip
-        self.schedule = Schedule(network=network, folding=folding)
-        self.images, self.storage = memory_images(self.schedule, weights), storage
+        self.spec = Schedule(network=network, folding=folding)
+        self.images, self.storage = memory_images(self.spec, weights), storage
         lstm, classes = network.lstm, network.dense.classes
         sample = data.StructLayout({"x": data.ArrayLayout(shape_of(lstm.source), lstm.features), "last": 1})
         result = data.StructLayout({
@@ -54,12 +56,14 @@ class Network(wiring.Component):
                 ports[f"{image.name}_data"] = In(image.width)
         super().__init__(ports)
 
-    def elaborate(self, platform: object) -> Module:
+    def build(self) -> Module:
         m = Module()
-        s = self.schedule
+        s = self.spec
         m.submodules.lstm_layer = lstm = LstmLayer(s)
         m.submodules.dense_layer = dense = DenseLayer(s)
-        last, address, beat, block = Signal(), Signal(16), Signal(range(s.beats)), Signal(16)
+        blocks = max(s.groups, s.network.dense.classes)
+        last, address, beat = Signal(), Signal(range(blocks * s.beats)), Signal(range(s.beats))
+        block = Signal(range(blocks))  # a group of units, or a class
         last_beat = beat == s.beats - 1
         for image, port, at in zip(self.images, (lstm.weights, lstm.biases, dense.weights, dense.bias),
                                    (address, block, address, block), strict=True):  # fmt: skip

@@ -1,14 +1,14 @@
 """Piecewise-linear sigmoid and tanh."""
 
 from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from model.spec import Format, PwlSpec
 from rtl.shapes import shape_of
+from rtl.unit import Unit
 
 
-class PwlActivation(wiring.Component):
+class PwlActivation(Unit):
     """``o = clamp((base[segment] + slope[segment] * low) >> guard)``: a table, one multiplication, one addition.
 
     Latency 0, throughput one a cycle. Floors to the target format and saturates.
@@ -26,7 +26,7 @@ class PwlActivation(wiring.Component):
         self.spec = spec
         super().__init__({"x": In(shape_of(spec.source)), "o": Out(shape_of(spec.target))})
 
-    def elaborate(self, platform: object) -> Module:
+    def build(self) -> Module:
         m = Module()
         spec, target, n = self.spec, self.spec.target, len(self.spec.bases)
         base = Signal(shape_of(Format.covering(min(spec.bases), max(spec.bases))))

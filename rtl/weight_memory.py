@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 
 from amaranth.hdl import ClockSignal, Instance, Module, Value
-from amaranth.lib import memory, wiring
+from amaranth.lib import memory
 from amaranth.lib.wiring import In, Out
 
 from model.spec import MemoryImage
+from rtl.unit import Unit
 
 
 class WeightStorage(StrEnum):
@@ -39,7 +40,7 @@ endmodule
 """
 
 
-class WeightMemory(wiring.Component):
+class WeightMemory(Unit):
     """A ROM of ``image.depth`` words of ``image.width`` bits.
 
     Latency 1, throughput one word a cycle.
@@ -57,24 +58,30 @@ class WeightMemory(wiring.Component):
     data : Out, ``image.width`` bits, of the address one cycle before
     """
 
+    SEQUENTIAL = True
     addr: Value
     data: Value
 
     def __init__(self, image: MemoryImage, storage: WeightStorage) -> None:
-        self.image, self.storage = image, storage
+        self.spec, self.storage = image, storage
         super().__init__({"addr": In(image.address_width), "data": Out(image.width)})
 
-    def elaborate(self, platform: object) -> Module:
+    @property
+    def module_name(self) -> str:
+        """The memory's own name."""
+        return self.spec.name
+
+    def build(self) -> Module:
         m = Module()
         if self.storage is WeightStorage.READMEMH:
             m.submodules.rom = Instance(
-                "xnorforge_rom", p_WIDTH=self.image.width, p_DEPTH=self.image.depth,
-                p_ADDRESS_WIDTH=self.image.address_width, p_FILE=f"{self.image.name}.hex",
+                "xnorforge_rom", p_WIDTH=self.spec.width, p_DEPTH=self.spec.depth,
+                p_ADDRESS_WIDTH=self.spec.address_width, p_FILE=f"{self.spec.name}.hex",
                 i_clk=ClockSignal(), i_addr=self.addr, o_data=self.data,
             )  # fmt: skip
             return m
-        m.submodules.words = words = memory.Memory(shape=self.image.width, depth=self.image.depth,
-                                                   init=self.image.rows)  # fmt: skip
+        m.submodules.words = words = memory.Memory(shape=self.spec.width, depth=self.spec.depth,
+                                                   init=self.spec.rows)  # fmt: skip
         port = words.read_port()
         m.d.comb += [port.addr.eq(self.addr), port.en.eq(1), self.data.eq(port.data)]
         return m

@@ -1,15 +1,15 @@
 """Pointwise product of two multi-level binarized values."""
 
 from amaranth.hdl import Module, Value
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from model.spec import XnorMultiplierSpec
 from rtl.compressor import compress
 from rtl.shapes import shape_of, signed_levels
+from rtl.unit import Unit
 
 
-class XnorMultiplier(wiring.Component):
+class XnorMultiplier(Unit):
     """``o = a^ * b^ = sum_ij g_ij xnor(s_i, s_j)`` with constants ``g_ij``; no multiplier (MuBiNN).
 
     Latency 0, throughput one a cycle. Exact. An offset is a level whose sign is known to be +.
@@ -28,7 +28,7 @@ class XnorMultiplier(wiring.Component):
         self.spec = spec
         super().__init__({"a": In(spec.a.levels), "b": In(spec.b.levels), "o": Out(shape_of(spec.format))})
 
-    def elaborate(self, platform: object) -> Module:
+    def build(self) -> Module:
         m = Module()
         bits: list[tuple[int, Value]] = []
         constant = 0

@@ -88,9 +88,9 @@ def load_library(source: Path, workdir: Path) -> Library:
     except (OSError, EOFError, zlib.error) as error:
         raise SynthError(f"Liberty file must be readable, not {str(source)!r} ({error})") from None
     # Latin-1 reads every byte: names of cells are ASCII, and comments may be anything.
-    text = re.sub(r"/\*.*?\*/", " ", data.decode("latin-1"), flags=re.S)
+    text = re.sub(r"/\*.*?\*/", " ", data.decode("latin-1"), flags=re.DOTALL)
     head = re.search(r'\blibrary\s*\(\s*"?([^\s")]+)"?\s*\)\s*\{', text)
-    cells = {name: body for name, body in _cell_bodies(text)}
+    cells = dict(_cell_bodies(text))
     if head is None or not cells:
         raise SynthError(f"Liberty file must be a Liberty cell library, not {str(source)!r}")
     # A plain name of our own: Yosys and ABC cut script lines at blanks and quotes in a path.
@@ -107,7 +107,7 @@ def load_library(source: Path, workdir: Path) -> Library:
 def _cell_bodies(text: str) -> list[tuple[str, str]]:
     """(name, text up to the next cell) of each cell group."""
     heads = list(re.finditer(r'\bcell\s*\(\s*"?([^\s")]+)"?\s*\)\s*\{', text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
+    ends = [*(head.start() for head in heads), len(text)][1:]
     return [(head[1], text[head.end() : end]) for head, end in zip(heads, ends, strict=True)]
 
 
@@ -117,7 +117,9 @@ def _read_cell(name: str, body: str, source: Path) -> Cell:
         # Filler and antenna cells may leave the area out.
         size = float(area[1]) if area else 0.0
     except ValueError:
-        raise SynthError(f"Area of cell {name} in {str(source)!r} must be a number, not {area and area[1]!r}") from None
+        raise SynthError(
+            f"Area of cell {name} in {str(source)!r} must be a number, not {area and area[1]!r}"
+        ) from None
     flip_flop = re.search(r"\bff(_bank)?\s*\(", body) is not None
     clock = re.search(r'\bclocked_on\s*:\s*"\s*\(?\s*(\w+)\s*\)?\s*"', body)
     return Cell(
@@ -141,7 +143,9 @@ def _find_full_adder(cells: Mapping[str, str]) -> FullAdder | None:
     """The smallest cell with three inputs whose two outputs are exactly their sum and carry, if any."""
     found: list[tuple[float, FullAdder]] = []
     for name, body in cells.items():
-        if len(re.findall(r"\bfunction\s*:", body)) != 2 or re.search(r"\b(dont_use\s*:\s*true|ff|latch)\b", body):
+        if len(re.findall(r"\bfunction\s*:", body)) != 2 or re.search(
+            r"\b(dont_use\s*:\s*true|ff|latch)\b", body
+        ):
             continue
         pins = re.split(r'\bpin\s*\(\s*"?(\w+)"?\s*\)', body)[1:]
         inputs, outputs = [], {}
@@ -170,7 +174,9 @@ def truth_table(function: str, inputs: list[str]) -> tuple[bool, ...] | None:
     they bind in the order not, xor, and, or.
     """
     tokens = re.findall(r"\w+|[!'^&*|+()]", function)
-    if "".join(tokens) != re.sub(r"\s", "", function) or not {t for t in tokens if t[0].isalpha()} <= set(inputs):
+    if "".join(tokens) != re.sub(r"\s", "", function) or not {t for t in tokens if t[0].isalpha()} <= set(
+        inputs
+    ):
         return None
     rows = itertools.product((False, True), repeat=len(inputs))
     try:

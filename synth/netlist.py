@@ -44,9 +44,13 @@ class Netlist:
         for name, cell in module["cells"].items():
             directions = cell.get("port_directions")
             if directions is None:
-                raise SynthError(f"Cells of the mapped netlist must be cells of the library, not {cell['type']!r}")
+                raise SynthError(
+                    f"Cells of the mapped netlist must be cells of the library, not {cell['type']!r}"
+                )
             # A cell pin in a Liberty library or of a Yosys gate is one bit wide.
-            nets = {pin: bits[0] for pin, bits in cell["connections"].items() if bits and isinstance(bits[0], int)}
+            nets = {
+                pin: bits[0] for pin, bits in cell["connections"].items() if bits and isinstance(bits[0], int)
+            }
             self.gates.append(
                 Gate(
                     name=name,
@@ -71,7 +75,13 @@ class Netlist:
     def pin_name(self, gate_name: str, pin: str) -> str:
         """`gate/pin` in the terms of the source: the net on an output pin, the register behind an input pin."""
         gate = self._by_name.get(gate_name)
-        nets = [] if gate is None else [gate.outputs[pin]] if pin in gate.outputs else list(gate.outputs.values())
+        nets = (
+            []
+            if gate is None
+            else [gate.outputs[pin]]
+            if pin in gate.outputs
+            else list(gate.outputs.values())
+        )
         named = [name for net in nets if (name := self.net_name(net)) is not None]
         return named[0] if named else f"{gate_name}/{pin}"
 
@@ -100,7 +110,9 @@ class Netlist:
                 arrival.update(dict.fromkeys(gate.outputs.values(), delay(gate)))
         for gate in through:
             # A net without a driver is as good as a constant.
-            sources = [net for net in set(gate.inputs.values()) if net in driver and setup(driver[net]) is None]
+            sources = [
+                net for net in set(gate.inputs.values()) if net in driver and setup(driver[net]) is None
+            ]
             waiting[gate.name] = len(sources)
             for net in sources:
                 readers.setdefault(net, []).append(gate)
@@ -142,9 +154,15 @@ class Netlist:
         step: Bit | None = net
         while step is not None:
             gate = driver.get(step)
-            fallback = gate.name if gate else f"net {step}"
-            name = self.inputs.get(step) or self.net_name(step) or fallback
-            cell = "input port" if step in self.inputs else gate.type if gate else "no driver"
+            if gate is None:
+                # Nothing but a port is without a driver, unless the source left the net open.
+                name, cell = (
+                    self.inputs.get(step, f"net {step}"),
+                    "input port" if step in self.inputs else "no driver",
+                )
+            else:
+                pin = next(pin for pin, output in gate.outputs.items() if output == step)
+                name, cell = self.pin_name(gate.name, pin), gate.type
             points.append(Point(name=name, cell=cell, arrival=arrival.get(step, 0.0)))
             step = came_from.get(step)
         return points[::-1]
@@ -156,7 +174,9 @@ class Netlist:
         while gate not in seen:
             seen.append(gate)
             gate = next(
-                driver[net] for net in gate.inputs.values() if net in driver and waiting.get(driver[net].name, 0)
+                driver[net]
+                for net in gate.inputs.values()
+                if net in driver and waiting.get(driver[net].name, 0)
             )
         nets = [net for stuck in seen[seen.index(gate) :] for net in stuck.outputs.values()]
         name = next((self.net_name(net) for net in nets if self.net_name(net)), gate.name)
@@ -170,10 +190,10 @@ def _port_bits(module: dict, direction: str) -> dict[Bit, str]:
 
 
 def _net_names(module: dict) -> dict[Bit, str]:
-    """The shortest name of each net that is not one that Yosys made up."""
+    """The shortest name of each net that is not one that Yosys (here or under Amaranth) made up."""
     names: dict[Bit, str] = {}
     for name, net in module["netnames"].items():
-        if net["hide_name"] or re.fullmatch(r"_\d+_", name):
+        if net["hide_name"] or re.fullmatch(r"_\d+_(\[\d+\])?", name):
             continue
         for bit, bit_name in _bit_names(name, net):
             if bit not in names or (len(bit_name), bit_name) < (len(names[bit]), names[bit]):

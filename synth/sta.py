@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,9 @@ set_output_delay 0 -clock clock [all_outputs]
 report_checks -path_delay max -format full -digits 6
 """
 
+# delay, time, edge, pin or port, cell type or in or out
+_STATION = r"\s*-?[\d.]+\s+(-?[\d.]+)\s+[\^v]\s+(\S+)\s+\((\S+)\)\s*$"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
@@ -46,7 +49,14 @@ def sta_version(sta: str, workdir: Path, budget: Budget) -> str:
     """What `sta -version` says, "unknown" if that is nothing."""
     said: list[str] = []
     doing = "asking OpenSTA for its version"
-    run_program([sta, "-version"], cwd=workdir, env=os.environ, budget=budget, doing=lambda: doing, on_line=said.append)
+    run_program(
+        [sta, "-version"],
+        cwd=workdir,
+        env=os.environ,
+        budget=budget,
+        doing=lambda: doing,
+        on_line=said.append,
+    )
     return next((line.strip() for line in said if line.strip()), "unknown")
 
 
@@ -83,34 +93,46 @@ def time_netlist(
     return parse_report(said, netlist)
 
 
-def parse_report(lines: list[str], netlist: Netlist) -> Timing:
-    """The path in the output of `report_checks -format full`; nothing at all takes 0 ns.
+def parse_report(lines: Sequence[str], netlist: Netlist) -> Timing:
+    """The longest of the paths in the output of `report_checks -format full`; nothing at all takes 0 ns.
 
+    OpenSTA reports one path for each group: one for the clock, one for asynchronous resets if there are any.
     Raises SynthError if there is neither a path nor the sentence that there is none.
     """
     if any(line.strip() == "No paths found." for line in lines):
         return Timing(delay=0.0, path=[])
-    arrival = setup = None
-    path: list[Point] = []
+    starts = [number for number, line in enumerate(lines) if line.startswith("Startpoint:")]
+    if not starts:
+        raise SynthError("OpenSTA must report a path, not what its log says")
+    paths = [
+        _parse_path(lines[start:end], netlist)
+        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)
+    ]
+    return max(paths, key=lambda timing: timing.delay)
+
+
+def _parse_path(lines: Sequence[str], netlist: Netlist) -> Timing:
+    arrival = None
+    need = None
+    stations: list[tuple[str, str, float]] = []
     for line in lines:
-        if found := re.match(r"\s*(-?[\d.]+)\s+data arrival time\s*$", line):
+        if arrival is None and (found := re.match(r"\s*(-?[\d.]+)\s+data arrival time\s*$", line)):
             arrival = float(found[1])
-            break
-        if found := re.match(r"\s*-?[\d.]+\s+(-?[\d.]+)\s+[\^v]\s+(\S+)\s+\((\S+)\)\s*$", line):
-            path.append(_point(found[2].replace("\\", ""), found[3], float(found[1]), netlist))
-    for line in lines:
-        if found := re.match(r"\s*(-?[\d.]+)\s+-?[\d.]+\s+library setup time\s*$", line):
-            # The report takes the setup time off the required time, so it stands there with a minus.
-            setup = -float(found[1])
-            break
-    if arrival is None or len(path) < 2:
-        raise SynthError("OpenSTA must report a path with a data arrival time, not what is in its log")
-    ends_in_register = path[-1].cell != "output port"
-    if ends_in_register and setup is None:
-        raise SynthError("OpenSTA must report a setup time for a path into a register, not what is in its log")
-    if len(path) > 2 and path[0].cell == path[1].cell and path[0].arrival == 0.0 and "/" in path[0].name:
-        pass
-    return Timing(delay=arrival + (setup or 0.0), path=path)
+        elif found := re.match(r"\s*(-?[\d.]+)\s+-?[\d.]+\s+library (setup|recovery) time\s*$", line):
+            # The report takes it off the required time, so it stands there with a minus.
+            need = -float(found[1])
+        elif arrival is None and (found := re.match(_STATION, line)):
+            stations.append((found[2].replace("\\", ""), found[3], float(found[1])))
+    if arrival is None or len(stations) < 2:
+        raise SynthError("OpenSTA must report a path with a data arrival time, not what its log says")
+    if need is None and stations[-1][1] != "out":
+        raise SynthError("OpenSTA must report a setup time for a path into a register, not what its log says")
+    if stations[0][0].rpartition("/")[0] == stations[1][0].rpartition("/")[0] != "":
+        # The clock pin of the register that the path starts from; its output follows.
+        del stations[0]
+    return Timing(
+        delay=round(arrival + (need or 0.0), 6), path=[_point(*station, netlist) for station in stations]
+    )
 
 
 def _point(where: str, cell: str, arrival: float, netlist: Netlist) -> Point:

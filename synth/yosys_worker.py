@@ -14,7 +14,7 @@ MARK = "@xnorforge@ "
 
 def main(plan_file: str) -> None:
     # Imported here so that the parent can have MARK without loading Yosys.
-    from pyosys import libyosys
+    from pyosys import libyosys  # pyright: ignore[reportAttributeAccessIssue]  (a native module without stubs)
 
     design = libyosys.Design()
     print(MARK + libyosys.yosys_maybe_version(), flush=True)

@@ -9,6 +9,7 @@ from model.spec.product import (
     ConstantMultiplierSpec,
     MacSpec,
     MlbDotSpec,
+    PopcountSpec,
     XnorDotSpec,
     XnorMultiplierSpec,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "NetworkSpec",
     "Overflow",
     "Pool",
+    "PopcountSpec",
     "PwlSpec",
     "ReconstructSpec",
     "Rounding",

@@ -18,6 +18,32 @@ def _range_format(a: tuple[int, ...], b: tuple[int, ...], frac: int) -> Format:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PopcountSpec:
+    """Number of ones among ``n`` bits.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is not positive.
+    """
+
+    n: int
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ValueError(f"Length of a popcount must be at least 1, not {self.n!r}")
+
+    @property
+    def format(self) -> Format:
+        """Format of the count."""
+        return Format.covering(0, self.n)
+
+    def compute(self, x: ArrayLike) -> Ints:
+        """Golden function: bits of shape (..., n) in, counts of shape (...) out."""
+        return np.sum(np.asarray(x) != 0, axis=-1, dtype=np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
 class XnorDotSpec:
     """Number of equal bits of two vectors: ``popcount(xnor(a, b))``, 0 to ``n``.
 
@@ -36,9 +62,14 @@ class XnorDotSpec:
             raise ValueError(f"Length of an XNOR dot product must be at least 1, not {self.n!r}")
 
     @property
+    def popcount(self) -> PopcountSpec:
+        """The counter behind the XNOR gates."""
+        return PopcountSpec(n=self.n)
+
+    @property
     def format(self) -> Format:
         """Format of the count."""
-        return Format.covering(0, self.n)
+        return self.popcount.format
 
     def compute(self, a: ArrayLike, b: ArrayLike) -> Ints:
         """Golden function: bits of shape (..., n) in, counts of shape (...) out."""

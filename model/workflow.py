@@ -1,0 +1,95 @@
+"""From data to bundle: train, score both networks once on the test split, and write what was learned."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from model import bundle, golden
+from model.data import Dataset
+from model.spec import Folding
+from model.training import Progress, TrainConfig, predictions, train
+
+
+def golden_labels(b: bundle.Bundle, sequences: int | None = None, batch: int = 100) -> np.ndarray:
+    """Classes that the golden function gives the first ``sequences`` test samples (all if None)."""
+    samples = b.samples[:sequences]
+    parts = [golden.run(b.network, b.weights, samples[i : i + batch]).label for i in range(0, len(samples), batch)]
+    return np.concatenate(parts)
+
+
+def accuracy(labels: np.ndarray, truth: np.ndarray) -> float:
+    """Share of equal labels, 0 to 1."""
+    return float(np.mean(labels == truth[: len(labels)]))
+
+
+def train_to_bundle(config: TrainConfig, data: Dataset, folder: Path, folding: Folding, progress: Progress
+                    ) -> dict[str, Any]:  # fmt: skip
+    """Train (or continue) the run in ``folder`` and write ``folder/bundle``; returns the figures.
+
+    Raises
+    ------
+    TrainingError
+        If the folder holds another run.
+    AssertionError
+        If ``eval()`` and the golden function disagree on a test sample (a defect).
+    """
+    start = time.monotonic()
+    trained = train(config, data, folder, progress)
+    x, y = data.part("test")
+    scaled = torch.from_numpy(trained.scaling.apply(x))
+    made = bundle.make(trained.network, trained.scaling, data, folding=folding, provenance=bundle.Provenance(
+        data=data.name, sizes=data.sizes, metrics={},
+        settings={k: v for k, v in trained_settings(config).items()},
+    ))  # fmt: skip
+    labels = golden_labels(made)
+    evaluated = predictions(trained.network, scaled).numpy()
+    if not np.array_equal(labels, evaluated):
+        raise AssertionError(f"eval() must equal the golden function, and differs on {(labels != evaluated).sum()} samples")
+    made.design.provenance.metrics.update(
+        float_val=trained.validation["float"], mlb_val=trained.validation["mlb"],
+        float_test=accuracy(predictions(trained.float_network, scaled.float()).numpy(), y),
+        golden_test=accuracy(labels, y),
+    )  # fmt: skip
+    bundle.save(made, folder / "bundle")
+    metrics = made.design.provenance.metrics
+    return {
+        "accuracy_float": metrics["float_test"], "accuracy_golden": metrics["golden_test"],
+        "accuracy_float_val": metrics["float_val"], "accuracy_golden_val": metrics["mlb_val"],
+        "split_sizes": data.sizes, "seed": config.seed, "seconds": round(time.monotonic() - start, 2),
+        "bundle": str(folder / "bundle"),
+    }  # fmt: skip
+
+
+def trained_settings(config: TrainConfig) -> dict[str, int | float | str]:
+    """The configuration as plain values."""
+    return {**asdict(config), "pool": config.pool.value}
+
+
+def describe(b: bundle.Bundle) -> dict[str, Any]:
+    """What is in a bundle: sizes, formats, memory bits and operations."""
+    network, lstm, dense = b.network, b.network.lstm, b.network.dense
+    h, f, c, a, w = lstm.hidden, lstm.features, dense.classes, lstm.activation_levels, lstm.weight_levels
+    factors = {"x": (lstm.x,), "h": (lstm.h,), "c": (lstm.c,), "gates i f g o": lstm.gates, "wx": lstm.wx,
+               "wh": lstm.wh, "b": lstm.b, "dense w": (dense.w,), "dense b": (dense.b,)}  # fmt: skip
+    return {
+        "data": b.design.provenance.data, "metrics": b.design.provenance.metrics,
+        "settings": b.design.provenance.settings, "features": f, "hidden": h, "classes": c,
+        "activation_levels": a, "weight_levels": w, "pool": dense.pool.value, "max_steps": dense.max_steps,
+        "folding": asdict(b.design.folding),
+        "formats": {
+            "x": str(lstm.source), "z": [str(lstm.z_format(k)) for k in range(4)],
+            "sigmoid": f"{lstm.sigmoid.source} -> {lstm.sigmoid.target}", "tanh": f"{lstm.tanh.source} -> {lstm.tanh.target}",
+            "c_raw": str(lstm.c_raw_format), "h_raw": str(lstm.mac.format), "logits": str(network.logit_format),
+        },
+        "factors": {name: [[v * 2.0**-m.frac for v in m.factors] for m in specs] for name, specs in factors.items()},
+        "weight_bits": {name: int(np.prod(shape)) * mlb[0].levels for name, (shape, mlb) in network.weight_specs().items()},
+        "state_bits": {"x": f * a, "h": 2 * h * a, "c": h * a},
+        "xnor_operations_per_step": 4 * h * (f + h) * a * w,
+        "test_sequences": len(b.labels), "steps": int(b.samples.shape[1]),
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""The command line: one short file a subcommand, no logic of its own."""

@@ -1,0 +1,29 @@
+"""``xnorforge``: all subcommands."""
+
+from __future__ import annotations
+
+import typer
+
+from scripts.generate import generate
+from scripts.info import info
+from scripts.rom import rom
+from scripts.simulate import simulate
+from scripts.synth import synth
+from scripts.train import train
+from scripts.units import units
+
+app = typer.Typer(
+    name="xnorforge", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Low-bit recurrent networks from training to checked hardware. Begin with: xnorforge train --data digits",
+)  # fmt: skip
+for subcommand in (train, generate, simulate, synth, rom, info, units):
+    app.command()(subcommand)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

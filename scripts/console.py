@@ -1,0 +1,96 @@
+"""What all commands share: tables, progress, JSON, and errors as one sentence."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from model.bundle import BundleError
+from model.data import DataError
+from model.spec import Folding, Schedule
+from model.training import TrainingError
+from sim.simulators import SimulationError
+from synth.errors import SynthError
+from synth.registry import RegistryError
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Pe = Annotated[int | None, typer.Option(help="Hidden units at once; the bundle's choice if not given.")]
+Simd = Annotated[int | None, typer.Option(help="Inputs a unit takes a cycle; the bundle's choice if not given.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Parameter of the unit, such as n=128; repeatable.")]
+
+EXPECTED = (BundleError, DataError, TrainingError, SimulationError, SynthError, RegistryError, ValueError, OSError)
+
+
+class UsageError(ValueError):
+    """A combination of options that makes no sense; one sentence."""
+
+
+def command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn expected errors into one sentence and exit status 1, and Ctrl-C into 130."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except EXPECTED as error:
+            sentence = " ".join(str(error).split())
+            err.print(f"[bold red]error:[/] {_plain(sentence)}", soft_wrap=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            err.print("stopped")
+            raise typer.Exit(130) from None
+
+    return wrapped
+
+
+def _plain(text: str) -> str:
+    """Text whose brackets are no markup."""
+    return text.replace("[", "\\[")
+
+
+def emit_json(result: dict[str, Any]) -> None:
+    """The one object on standard output."""
+    json.dump(result, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+
+
+def table(title: str, rows: Iterable[tuple[str, object]]) -> None:
+    """Aligned names and values."""
+    grid = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in rows:
+        grid.add_row(f"  {_plain(name)}", _plain(str(value)))
+    out.print(grid)
+
+
+def percent(share: float) -> str:
+    """An accuracy for people."""
+    return f"{100 * share:.2f} %"
+
+
+def refold(folding: Folding, pe: int | None, simd: int | None) -> Folding:
+    """The bundle's folding, or what was asked for instead."""
+    return Folding(pe=folding.pe if pe is None else pe, simd=folding.simd if simd is None else simd)
+
+
+def folding_line(schedule: Schedule) -> str:
+    """The folding as built."""
+    return (f"pe {schedule.pe}, {schedule.x_lanes} + {schedule.h_lanes} inputs a cycle: "
+            f"{schedule.groups} groups of units x {schedule.beats} beats")  # fmt: skip
+
+
+def one_of(bundle: object, unit: str | None) -> None:
+    """Exactly one of BUNDLE and --unit must be given."""
+    if (bundle is None) == (unit is None):
+        raise UsageError(f"Exactly one of BUNDLE and --unit must be given, not {'both' if unit else 'neither'}")

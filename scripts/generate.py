@@ -1,0 +1,52 @@
+"""``xnorforge generate``: Verilog of a network or of a unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model import bundle as bundles
+from model.spec import Schedule
+from rtl.network import Network
+from rtl.rom_files import FORMATS, write_all
+from rtl.verilog import emit
+from rtl.weight_memory import READMEMH_VERILOG, WeightStorage
+from scripts.console import Json, Pe, Settings, Simd, command, emit_json, folding_line, one_of, out, refold, table
+from synth.registry import build
+
+
+@command
+def generate(
+    bundle: Annotated[Path | None, typer.Argument(help="Bundle of a trained network.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Name of a unit instead; see xnorforge units.")] = None,
+    settings: Settings = None,
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path("verilog"),
+    weights: Annotated[WeightStorage, typer.Option(help="Where the weights are.")] = WeightStorage.INLINE,
+    pe: Pe = None,
+    simd: Simd = None,
+    json: Json = False,
+) -> None:
+    """Write Verilog; with --weights readmemh also the ROM images it reads.
+
+    Example: xnorforge generate runs/digits/bundle --weights readmemh --out verilog
+    """
+    one_of(bundle, unit)
+    if bundle is None:
+        assert unit is not None
+        contents, about = {f"{unit}.v": emit(build(unit, settings or ()), unit)}, unit
+    else:
+        loaded = bundles.load(bundle)
+        folding = refold(loaded.design.folding, pe, simd)
+        network = Network(loaded.network, folding, loaded.weights, weights)
+        contents = {"network.v": emit(network, "network")}
+        if weights is WeightStorage.READMEMH:
+            contents["xnorforge_rom.v"] = READMEMH_VERILOG
+            contents |= {f"{image.name}.hex": FORMATS["hex"](image) for image in network.images}
+        about = folding_line(Schedule(network=loaded.network, folding=folding))
+    files = [str(path) for path in write_all(contents, out_folder)]
+    if json:
+        return emit_json({"files": files, "top": unit or "network"})
+    table(f"Verilog of {about}", [("file", f) for f in files])
+    out.print(f"Next: xnorforge synth {bundle or f'--unit {unit}'}", soft_wrap=True)

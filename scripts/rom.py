@@ -1,0 +1,38 @@
+"""``xnorforge rom``: the weight memories as image files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model import bundle as bundles
+from model.spec import Schedule, memory_images
+from rtl.rom_files import FORMATS, write_images
+from scripts.console import Json, Pe, Simd, command, emit_json, out, refold, table
+
+
+@command
+def rom(
+    bundle: Annotated[Path, typer.Argument(help="Bundle of a trained network.")],
+    kind: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))] = "hex",
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Folder; RUN/rom if not given.")] = None,
+    pe: Pe = None,
+    simd: Simd = None,
+    json: Json = False,
+) -> None:
+    """Write one image a memory and a manifest: width, depth, order and meaning of the bits.
+
+    Example: xnorforge rom runs/digits/bundle --format mif --out rom
+    """
+    loaded = bundles.load(bundle)
+    schedule = Schedule(network=loaded.network, folding=refold(loaded.design.folding, pe, simd))
+    images = memory_images(schedule, loaded.weights)
+    files = [str(p) for p in write_images(images, kind, out_folder or bundle.resolve().parent / "rom")]
+    bits = {image.name: image.width * image.depth for image in images}
+    if json:
+        return emit_json({"files": files, "bits": bits})
+    rows = [(i.name, f"{i.depth:>5} words x {i.width:>5} bits = {bits[i.name]:>9,} bits") for i in images]
+    table(f"ROM images ({kind})", [*rows, ("all", f"{sum(bits.values()):,} bits"), *(("file", f) for f in files)])
+    out.print(f"Next: xnorforge generate {bundle} --weights readmemh", soft_wrap=True)

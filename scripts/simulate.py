@@ -1,0 +1,71 @@
+"""``xnorforge simulate``: cocotb on the emitted Verilog against the golden function."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model import bundle as bundles
+from model.spec import Schedule
+from model.workflow import accuracy, golden_labels
+from scripts.console import Json, Pe, Simd, command, emit_json, err, folding_line, out, percent, refold, table
+from sim.network import as_dict
+from sim.network import simulate as run
+from sim.simulators import choose
+
+
+@command
+def simulate(
+    bundle: Annotated[Path, typer.Argument(help="Bundle of a trained network.")],
+    sequences: Annotated[int, typer.Option(min=1, help="Test sequences to run; all there are if fewer.")] = 100,
+    simulator: Annotated[str | None, typer.Option(help="icarus or verilator; what is there if not given.")] = None,
+    stall: Annotated[float, typer.Option(min=0, max=0.95, help="Probability that a stream waits, each cycle.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the stalls.")] = 0,
+    waves: Annotated[bool, typer.Option("--waves", help="Keep a waveform file.")] = False,
+    pe: Pe = None,
+    simd: Simd = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Work folder; RUN/simulation if not given.")] = None,
+    json: Json = False,
+) -> None:
+    """Compare every named value of the Verilog with the golden function, bit for bit.
+
+    Exits with status 1 if anything differs, and says where first.
+
+    Example: xnorforge simulate runs/digits/bundle --sequences 100 --stall 0.2
+    """
+    loaded, chosen = bundles.load(bundle), choose(simulator)
+    folding, samples = refold(loaded.design.folding, pe, simd), loaded.samples[:sequences]
+    schedule, start = Schedule(network=loaded.network, folding=folding), time.monotonic()
+    folder = out_folder or bundle.resolve().parent / f"simulation-{chosen}"
+    with err.status(f"{chosen}: building and running {len(samples)} sequences of {samples.shape[1]} steps"):
+        result = run(loaded.network, loaded.weights, folding, samples, folder=folder, simulator=chosen,
+                     stall=stall, seed=seed, waves=waves)  # fmt: skip
+    seconds = time.monotonic() - start
+    predicted = schedule.sequence_cycles(samples.shape[1])
+    figures = {
+        "sequences": result.sequences, "compared": result.compared, "differing": result.differing,
+        "first_difference": as_dict(result.first_difference), "accuracy_rtl": accuracy(result.labels, loaded.labels),
+        "accuracy_golden": accuracy(golden_labels(loaded, len(samples)), loaded.labels), "cycles": result.cycles,
+        "cycles_per_sequence": result.cycles_per_sequence, "cycles_per_sequence_predicted": predicted,
+        "cycles_per_step": schedule.step_cycles, "seconds": round(seconds, 2), "simulator": chosen,
+        "folder": str(folder),
+    }  # fmt: skip
+    if json:
+        emit_json(figures)
+    else:
+        table(f"Simulated with {chosen}: {folding_line(schedule)}", [
+            ("sequences", result.sequences), ("values compared", f"{result.compared:,}"),
+            ("values differing", f"{result.differing:,}"), ("accuracy of the RTL", percent(figures["accuracy_rtl"])),
+            ("accuracy of the golden model", percent(figures["accuracy_golden"])), ("cycles", f"{result.cycles:,}"),
+            ("cycles a sequence", f"{result.cycles_per_sequence or 'varying (stalls)'}; by the formula {predicted}"),
+            ("time", f"{seconds:.0f} s"), ("logs and vectors", folder),
+        ])  # fmt: skip
+        if result.first_difference:
+            out.print(f"First difference: {result.first_difference}", soft_wrap=True, markup=False)
+        else:
+            out.print(f"Next: xnorforge synth {bundle}", soft_wrap=True)
+    if result.differing:
+        raise typer.Exit(1)

@@ -1,0 +1,92 @@
+"""``xnorforge synth``: area, cells, logic depth and critical path of a network or of a unit."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model import bundle as bundles
+from model.spec import Schedule
+from rtl.network import Network
+from rtl.verilog import emit
+from rtl.weight_memory import WeightStorage
+from scripts.console import (
+    Json,
+    Pe,
+    Settings,
+    Simd,
+    command,
+    emit_json,
+    err,
+    folding_line,
+    one_of,
+    out,
+    refold,
+    table,
+)
+from synth.flow import find_liberty, synthesize
+from synth.registry import build
+
+
+@command
+def synth(
+    bundle: Annotated[Path | None, typer.Argument(help="Bundle of a trained network.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Name of a unit instead; see xnorforge units.")] = None,
+    settings: Settings = None,
+    liberty: Annotated[Path | None, typer.Option(help="Liberty file (.lib, .lib.gz).")] = None,
+    generic: Annotated[bool, typer.Option("--generic", help="Our generic gates, even if a library is found.")] = False,
+    effort: Annotated[str, typer.Option(help="area or speed.")] = "area",
+    roms: Annotated[bool, typer.Option("--roms", help="Build the weight ROMs from gates too; else they are ports.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for everything.")] = 1200,
+    pe: Pe = None,
+    simd: Simd = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Keep netlist, scripts and logs here.")] = None,
+    json: Json = False,
+) -> None:
+    """Map onto gates and measure. Without --liberty: OSU 0.18 um if installed, else our generic gates.
+
+    Example: xnorforge synth --unit xnor_dot --set n=128 --effort speed
+    """
+    one_of(bundle, unit)
+    library = liberty or (None if generic else find_liberty())
+    schedule, rom_bits = None, None
+    if bundle is None:
+        assert unit is not None
+        component, top, about = build(unit, settings or ()), unit, unit
+    else:
+        loaded = bundles.load(bundle)
+        folding = refold(loaded.design.folding, pe, simd)
+        storage = WeightStorage.INLINE if roms else WeightStorage.EXTERNAL
+        component, top = Network(loaded.network, folding, loaded.weights, storage), "network"
+        schedule = Schedule(network=loaded.network, folding=folding)
+        rom_bits = sum(image.width * image.depth for image in component.images)
+        about = f"network, {folding_line(schedule)}"
+    with tempfile.TemporaryDirectory() as scratch, err.status("writing Verilog") as status:
+        verilog = Path(scratch) / f"{top}.v"
+        verilog.write_text(emit(component, top))
+        report = synthesize([verilog], top, liberty=library, effort=effort, timeout_s=timeout,  # type: ignore[arg-type]
+                            workdir=out_folder, progress=status.update)  # fmt: skip
+    if json:
+        extra = {"rom_bits": rom_bits, "cycles_per_step": schedule.step_cycles} if schedule else {}
+        return emit_json({**report.as_dict(), **extra})
+    delay = "not measured" if report.delay is None else f"{report.delay:.2f} {report.delay_unit} ({report.delay_source})"
+    rows: list[tuple[str, object]] = [
+        ("area", f"{report.area:,.1f} {report.area_unit}"),
+        ("cells", f"{sum(report.cells.values()):,} of which {report.sequential_cells:,} registers"),
+        ("logic depth", f"{report.depth} two-input gates"), ("critical path", delay),
+    ]  # fmt: skip
+    if schedule:
+        where = "in the area" if roms else "not in the area: a memory of its own"
+        rows += [("weight ROM", f"{rom_bits:,} bits, {where}"), ("cycles a step", schedule.step_cycles)]
+    table(f"{about} on {report.library}, effort {report.effort}", [*rows, ("time", f"{report.seconds:.0f} s")])
+    shown = sorted(report.cells.items(), key=lambda item: -item[1])[:8]
+    table("Most frequent cells", [(name, f"{count:>7,}") for name, count in shown])
+    if report.critical_path:
+        steps = [p for p in report.critical_path if not p[0].startswith("_")]
+        table("Critical path, its named points", [(n, f"{a:8.3f}  {c}") for n, c, a in steps[:16]])
+    for note in report.notes:
+        out.print(f"Note: {note}", soft_wrap=True, markup=False)
+    out.print("Next: xnorforge synth " + (f"--unit {unit}" if unit else str(bundle)) + " --effort speed", soft_wrap=True)

@@ -1,0 +1,113 @@
+"""The one helper that builds and runs a simulator, with a time limit, and hands results back."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cocotb_tools.runner import get_results
+from numpy.typing import NDArray
+
+from sim.simulators import SimulationError, SimulatorName, environment
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run_bench(
+    bench: str,
+    *,
+    sources: Sequence[Path],
+    top: str,
+    folder: Path,
+    simulator: SimulatorName,
+    public: Mapping[str, Sequence[str]],
+    vectors: Mapping[str, NDArray[Any]],
+    settings: Mapping[str, Any] | None = None,
+    waves: bool = False,
+    seed: int = 0,
+    timeout_s: float = 3600,
+) -> dict[str, NDArray[Any]]:
+    """Run a cocotb bench on Verilog and return the arrays it saved.
+
+    Parameters
+    ----------
+    bench
+        Module with the cocotb test; it calls :func:`sim.job.load` and :func:`sim.job.save`.
+    sources, top
+        Verilog files and top module. An unchanged design in the same folder is not built again.
+    folder
+        Work folder; logs, waves and vectors stay there.
+    public
+        Module -> the signals in it that the bench reads or drives, ``*`` standing for any letters.
+    vectors, settings
+        What the bench is given.
+
+    Raises
+    ------
+    SimulationError
+        If building or running fails or takes longer than ``timeout_s`` seconds, or the bench fails.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    key = hashlib.sha256(repr((simulator, top, waves, public)).encode() + b"".join(p.read_bytes() for p in sources)).hexdigest()
+    stamp = folder / "built-from"
+    if not stamp.exists() or stamp.read_text() != key:
+        shutil.rmtree(folder / "build", ignore_errors=True)
+        (folder / "built").unlink(missing_ok=True)
+        stamp.write_text(key)
+    for stale in ("observed.npz", "results.xml"):
+        (folder / stale).unlink(missing_ok=True)
+    np.savez_compressed(folder / "vectors.npz", allow_pickle=False, **vectors)
+    job = {
+        "bench": bench, "sources": [str(p.resolve()) for p in sources], "top": top, "folder": str(folder.resolve()),
+        "simulator": simulator, "waves": waves, "seed": seed, "settings": dict(settings or {}), "public": {k: list(v) for k, v in public.items()},
+    }  # fmt: skip
+    job_file = (folder / "job.json").resolve()
+    job_file.write_text(json.dumps(job, indent=1))
+    code = _run_child([sys.executable, "-m", "sim.cocotb_child", str(job_file)], environment(simulator),
+                      folder / "child.log", timeout_s)  # fmt: skip
+    if not (folder / "results.xml").exists():
+        raise SimulationError(f"Simulation with {simulator} must run to its end, and it stopped ({code}): "
+                              f"{_last_error(folder)}")  # fmt: skip
+    tests, failed = get_results(folder / "results.xml")
+    if failed or not tests or not (folder / "observed.npz").exists():
+        raise SimulationError(f"Bench {bench} must pass, and {failed} of its {tests} tests failed: "
+                              f"{_last_error(folder)}")  # fmt: skip
+    with np.load(folder / "observed.npz", allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _run_child(command: Sequence[str], env: dict[str, str], log: Path, timeout_s: float) -> int:
+    """Run a process group to its end; kill all of it on a time-out or an interrupt."""
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH", "")]))
+    with open(log, "w") as output:
+        child = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT,
+                                 stdin=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+        try:
+            return child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise SimulationError(f"Simulation must end within {timeout_s:g} s, and it did not; see {log}") from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+def _last_error(folder: Path) -> str:
+    """The most telling line of the newest log that has one, and where to read on."""
+    for name in ("simulation.log", "build.log", "child.log"):
+        path = folder / name
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        errors = [line.strip() for line in lines if "rror" in line]
+        if errors:
+            return f"{errors[0]} (see {path})"
+    return f"see the logs in {folder}"

@@ -1,0 +1,167 @@
+"""The units that can be generated and synthesized by name: each a function from parameters to a unit."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, get_type_hints
+
+from model.spec import (
+    AdderTreeSpec,
+    ConstantMultiplierSpec,
+    Format,
+    MacSpec,
+    MlbDotSpec,
+    MlbQuantizerSpec,
+    MlbSpec,
+    NarrowSpec,
+    Overflow,
+    PopcountSpec,
+    PwlSpec,
+    ReconstructSpec,
+    Rounding,
+    XnorDotSpec,
+    XnorMultiplierSpec,
+)
+from rtl.adder_tree import AdderTree
+from rtl.constant_multiplier import ConstantMultiplier
+from rtl.mac import Mac
+from rtl.mlb_dot import MlbDot
+from rtl.mlb_quantizer import MlbQuantizer
+from rtl.narrow import Narrow
+from rtl.popcount import Popcount
+from rtl.pwl_activation import PwlActivation
+from rtl.reconstruct import Reconstruct
+from rtl.unit import Unit
+from rtl.xnor_dot import XnorDot
+from rtl.xnor_multiplier import XnorMultiplier
+
+Factors = tuple[int, ...]
+
+
+class RegistryError(ValueError):
+    """An unknown unit or parameter, or a value it cannot have; one sentence."""
+
+
+def popcount(n: int = 128) -> Unit:
+    """Number of ones among n bits."""
+    return Popcount(PopcountSpec(n=n))
+
+
+def xnor_dot(n: int = 128) -> Unit:
+    """Number of equal bits of two n-bit vectors."""
+    return XnorDot(XnorDotSpec(n=n))
+
+
+def mlb_dot(n: int = 40, x: Factors = (64, 32, 16), w: Factors = (64, 32, 16)) -> Unit:
+    """Dot product of n binarized inputs (factors x) with n binarized weights (factors w)."""
+    return MlbDot(MlbDotSpec(n=n, x=MlbSpec(factors=x), w=MlbSpec(factors=w)))
+
+
+def constant_multiplier(constant: int = 93, width: int = 6, signed: int = 0) -> Unit:
+    """Multiplication of a width-bit input by a constant."""
+    return ConstantMultiplier(ConstantMultiplierSpec(constant=constant, source=Format(width, 0, bool(signed))))
+
+
+def adder_tree(n: int = 9, width: int = 12, constant: int = 0) -> Unit:
+    """Sum of n signed width-bit inputs and a constant."""
+    number = Format(width)
+    return AdderTree(AdderTreeSpec(ranges=((number.min, number.max),) * n, constant=constant))
+
+
+def mlb_quantizer(width: int = 10, frac: int = 6, factors: Factors = (64, 32, 16), offset: int = 0) -> Unit:
+    """Multi-level binarization of a signed fixed-point input; factors have frac fraction bits too."""
+    mlb = MlbSpec(factors=factors, frac=frac, offset=offset)
+    return MlbQuantizer(MlbQuantizerSpec(source=Format(width, frac), mlb=mlb))
+
+
+def reconstruct(factors: Factors = (64, 32, 16), offset: int = 0) -> Unit:
+    """Value of a binarized code."""
+    return Reconstruct(ReconstructSpec(mlb=MlbSpec(factors=factors, offset=offset)))
+
+
+def narrow(
+    width: int = 20, frac: int = 14, to_width: int = 10, to_frac: int = 6, rounding: str = "floor",
+    overflow: str = "saturate",
+) -> Unit:  # fmt: skip
+    """Narrowing of a signed fixed-point number; rounding floor or nearest_even, overflow saturate or wrap."""
+    return Narrow(NarrowSpec(source=Format(width, frac), target=Format(to_width, to_frac),
+                             rounding=Rounding(rounding), overflow=Overflow(overflow)))  # fmt: skip
+
+
+def pwl_activation(
+    function: str = "sigmoid", width: int = 10, frac: int = 6, to_width: int = 8, to_frac: int = 8, segments: int = 32
+) -> Unit:
+    """Piecewise-linear sigmoid or tanh of a signed input; the sigmoid's output is unsigned."""
+    if function not in ("sigmoid", "tanh"):
+        raise ValueError(f"Activation function must be sigmoid or tanh, not {function!r}")
+    target = Format(to_width, to_frac, function == "tanh")
+    return PwlActivation(PwlSpec.fit(function, source=Format(width, frac), target=target, segments=segments))  # type: ignore[arg-type]
+
+
+def xnor_multiplier(a: Factors = (30, 8, 7), b: Factors = (64, 32, 16), offset: int = 0) -> Unit:
+    """Pointwise product of two binarized values; offset is that of a."""
+    return XnorMultiplier(XnorMultiplierSpec(a=MlbSpec(factors=a, offset=offset), b=MlbSpec(factors=b)))
+
+
+def mac(a: Factors = (16, 8, 4), offset: int = 32, width: int = 8, frac: int = 7) -> Unit:
+    """Product of a binarized value and a signed width-bit number."""
+    return Mac(MacSpec(a=MlbSpec(factors=a, frac=6, offset=offset), t=Format(width, frac)))
+
+
+UNITS: dict[str, Callable[..., Unit]] = {
+    f.__name__: f
+    for f in (popcount, xnor_dot, mlb_dot, constant_multiplier, adder_tree, mlb_quantizer, reconstruct, narrow,
+              pwl_activation, xnor_multiplier, mac)
+}  # fmt: skip
+
+
+def summary(name: str) -> str:
+    """One line about a unit."""
+    return (UNITS[name].__doc__ or "").strip()
+
+
+def parameters(name: str) -> dict[str, Any]:
+    """Parameter -> default value of a unit."""
+    return {p.name: p.default for p in inspect.signature(UNITS[name]).parameters.values()}
+
+
+def show(value: Any) -> str:
+    """A parameter value as it is typed on a command line."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def build(name: str, settings: Sequence[str] = ()) -> Unit:
+    """The unit ``name`` with ``settings`` such as ``n=128`` or ``factors=4,2,1``; defaults for the rest.
+
+    Raises
+    ------
+    RegistryError
+        If the name, a parameter or a value cannot be.
+    """
+    if name not in UNITS:
+        raise RegistryError(f"Unit must be one of {', '.join(UNITS)}, not {name!r}")
+    hints, values = get_type_hints(UNITS[name]), {}
+    for setting in settings:
+        key, separator, text = setting.partition("=")
+        if not separator or key not in parameters(name):
+            raise RegistryError(f"Setting of {name} must be one of {', '.join(f'{p}=...' for p in parameters(name))}, "
+                                f"not {setting!r}")  # fmt: skip
+        values[key] = _parse(name, key, text, hints[key])
+    try:
+        return UNITS[name](**values)
+    except ValueError as error:
+        raise RegistryError(f"Unit {name}: {error}") from None
+
+
+def _parse(name: str, key: str, text: str, kind: Any) -> Any:
+    if kind is str:
+        return text
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or (kind is int and len(numbers) > 1):
+        wanted = "a whole number" if kind is int else "whole numbers separated by commas"
+        raise RegistryError(f"Setting {key} of {name} must be {wanted}, not {text!r}")
+    return numbers[0] if kind is int else numbers
