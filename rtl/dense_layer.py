@@ -21,7 +21,7 @@ class DenseLayer(Unit):
 
     Latency: ``done`` is high ``Schedule.DENSE_LATENCY`` cycles after the beat announced as ``final``, and
     logits and label are there in the cycle after. Throughput: a beat a cycle. Exact for sequences of at
-    most ``max_steps`` steps. Reset, and ``restart``, clear the sums.
+    most ``max_steps`` steps. ``restart`` clears the sums; reset only empties the pipeline.
 
     Ports
     -----
@@ -69,12 +69,13 @@ class DenseLayer(Unit):
         m.submodules.mlb_dot = dot = MlbDot(MlbDotSpec(n=s.h_lanes, x=h, w=dense.w))
         padding = s.h_padding * h.total * dense.w.total
         start = Array(Const((b << h.frac) + padding, number) for b in dense.b.values)[self.bias]
-        total = Signal(number)
+        total = Signal(number, reset_less=True)
         m.d.comb += [dot.x.eq(self.lanes), dot.w.eq(self.weights)]
         with m.If(read.valid):
             m.d.sync += total.eq((start if s.beats == 1 else Mux(read.first, start, total)) + dot.o)
 
-        logits, logit, best = Signal(number.width * dense.classes), Signal(number), Signal(number)
+        logits = Signal(number.width * dense.classes, reset_less=True)
+        logit, best = Signal(number), Signal(number, reset_less=True)
         index = Signal(range(dense.classes + 1))
         before = logits[: number.width].as_signed() if dense.pool is Pool.MEAN else 0
         m.d.comb += [self.logits.eq(logits), logit.eq(total + before)]

@@ -32,7 +32,8 @@ class LstmLayer(Unit):
     c and the new h are shifted through by ``pe`` units a group: no large multiplexers.
 
     Latency: ``done`` is high ``Schedule.LATENCY`` cycles after the beat announced as ``final``; the next
-    step may begin in the cycle after. Throughput: a beat a cycle. Reset, and ``restart``, make h and c MLB(0).
+    step may begin in the cycle after. Throughput: a beat a cycle. ``restart`` makes h and c MLB(0); reset
+    only empties the pipeline.
 
     Ports
     -----
@@ -87,8 +88,8 @@ class LstmLayer(Unit):
         m.d.sync += self.done.eq(hidden_valid & stored.final)
 
         x = named(a * s.beats * s.x_lanes, "x")
-        h = Signal(a * s.beats * s.h_lanes, init=Const.cast(h_init).value)
-        h_next, c = Signal(a * s.groups * s.pe), Signal(a * s.groups * s.pe, init=c_init.value)
+        h = Signal(a * s.beats * s.h_lanes, reset_less=True)
+        h_next, c = (Signal(a * s.groups * s.pe, name=n, reset_less=True) for n in ("h_next", "c"))
 
         binarized = []
         for i in range(lstm.features):

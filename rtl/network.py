@@ -19,8 +19,8 @@ class Network(Unit):
 
     Latency and throughput: ``Schedule.sequence_cycles(steps)`` cycles from the first x_t being taken until
     the result is valid; x_t is taken once every ``Schedule.step_cycles`` cycles (with ``Pool.MEAN``, plus
-    ``Schedule.dense_cycles``). Numbers: those of :func:`model.golden.run`. ``rst`` is synchronous and
-    only needed to break off a sequence: the registers begin in their reset values.
+    ``Schedule.dense_cycles``). Numbers: those of :func:`model.golden.run`. ``rst`` is synchronous; it
+    only reaches the sequencer, which then clears the layers for a new sequence in one cycle.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Network(Unit):
         m.submodules.lstm_layer = lstm = LstmLayer(s)
         m.submodules.dense_layer = dense = DenseLayer(s)
         blocks = max(s.groups, s.network.dense.classes)
-        last, address, beat = Signal(), Signal(range(blocks * s.beats)), Signal(range(s.beats))
+        last, address, beat = Signal(reset_less=True), Signal(range(blocks * s.beats)), Signal(range(s.beats))
         block = Signal(range(blocks))  # a group of units, or a class
         last_beat = beat == s.beats - 1
         for image, port, at in zip(self.images, (lstm.weights, lstm.biases, dense.weights, dense.bias),
@@ -81,10 +81,15 @@ class Network(Unit):
                     m.d.sync += [address.eq(0), block.eq(0)]
                     m.next = following
 
+        restart = Signal()
+        m.d.comb += [lstm.restart.eq(restart), dense.restart.eq(restart)]
         m.d.comb += [lstm.samples.eq(self.i.payload.x), lstm.turn.eq(dense.turn)]
         m.d.comb += [dense.lanes.eq(lstm.lanes), self.o.payload.logits.eq(dense.logits),
                      self.o.payload.label.eq(dense.label)]  # fmt: skip
         with m.FSM():
+            with m.State("RESTART"):  # after a reset; the data registers themselves have none
+                m.d.comb += restart.eq(1)
+                m.next = "LOAD"
             with m.State("LOAD"):
                 m.d.comb += [self.i.ready.eq(1), lstm.load.eq(self.i.valid)]
                 with m.If(self.i.valid):
@@ -108,7 +113,7 @@ class Network(Unit):
             with m.State("RESULT"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
-                    m.d.comb += [lstm.restart.eq(1), dense.restart.eq(1)]
+                    m.d.comb += restart.eq(1)
                     m.next = "LOAD"
         return m
 

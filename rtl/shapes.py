@@ -14,8 +14,8 @@ def shape_of(number: Format) -> Shape:
 
 
 def named(shape: Shape | int, name: str) -> Signal:
-    """A signal that keeps its name in the Verilog, so that a bench can read it."""
-    return Signal(shape, name=name, attrs={"keep": True})
+    """A signal without reset that keeps its name in the Verilog, so that a bench can read it."""
+    return Signal(shape, name=name, attrs={"keep": True}, reset_less=True)
 
 
 def codes(levels: int, count: int) -> data.ArrayLayout:

@@ -2,8 +2,8 @@
 
     report = synthesize([Path("popcount.v")], "top", liberty=find_liberty())
 
-Yosys with ABC maps the design; OpenSTA, where it is installed, times it.  Without a Liberty file the design is mapped
-onto the generic cells of `generic.lib` and timed in gate delays, which needs nothing but Yosys.
+Yosys with ABC maps the design; OpenSTA, where it is installed, times it.  Without a Liberty file the design
+is mapped onto the generic cells of `generic.lib` and timed in gate delays, which needs nothing but Yosys.
 """
 
 import math
@@ -35,11 +35,11 @@ class SynthReport:
     cells: how many of each cell type, most frequent first; sequential_cells: how many of them are registers.
     depth: most two-input gates on a path between ports and registers, inverters and buffers free; it does not
         depend on the library.
-    delay: longest path between ports and registers, in `delay_unit`: for one into a register the smallest clock
-        period, from clock to output of the register it starts from up to the setup time of the one it ends in.  None
+    delay: longest path between ports and registers, in `delay_unit`: for one between registers the smallest
+        clock period, from the clock edge through the first register up to the setup time of the second.  None
         if nothing could tell, then `delay_source` is None too and `note` says why.
-    critical_path: that path as (point, cell type, arrival), start to end.  A point has the name that the source has
-        for the net, otherwise the name of the cell in the netlist.
+    critical_path: that path as (point, cell type, arrival), start to end.  A point has the name that the
+        source has for the net, otherwise cell and pin of the netlist.
     tools: version of each tool that was run.  seconds: wall-clock time.
     notes: what else a reader should know, `note` included.
     """
@@ -80,7 +80,8 @@ def synthesize(
 
     effort: "area" for the smallest netlist, "speed" for the fastest.
     timeout_s: seconds for everything together; what is still running then is killed.
-    workdir: folder to leave the netlist in (`netlist.v`, `netlist.json`) with logs and scripts; made if absent.
+    workdir: folder to leave the netlist in (`netlist.v`, `netlist.json`, ports split into bits), with logs
+        and scripts; made if absent.
     progress: called with what is being done, at the start of each step ("mapping onto the cells").
 
     Raises SynthError, one sentence, for a bad argument, a failing tool and a used-up time.
@@ -174,7 +175,7 @@ def _level(gate: Gate) -> float:
 
 
 def _gate_setup(gate: Gate) -> float | None:
-    """0 for a Yosys register or latch ($_DFF_P_, $_SDFFE_PP0P_, $_DLATCH_P_, $_SR_NN_, $_FF_), None for logic."""
+    """0 for a Yosys register or latch ($_DFF_P_, $_SDFFE_PP0P_, $_DLATCH_P_, $_SR_NN_), None for logic."""
     return 0.0 if re.match(r"\$_(\w*FF|DLATCH|SR_)", gate.type) else None
 
 

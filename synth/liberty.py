@@ -1,4 +1,4 @@
-"""Cell libraries in Liberty format: find one, unpack it, and read the few facts that the flow needs from it."""
+"""Cell libraries in Liberty format: find one, unpack it, and read the few facts that the flow needs."""
 
 import gzip
 import itertools

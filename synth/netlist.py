@@ -73,7 +73,7 @@ class Netlist:
         return self._names.get(net)
 
     def pin_name(self, gate_name: str, pin: str) -> str:
-        """`gate/pin` in the terms of the source: the net on an output pin, the register behind an input pin."""
+        """`gate/pin` as the source has it: the net on an output pin, the register behind an input pin."""
         gate = self._by_name.get(gate_name)
         nets = (
             []
@@ -90,10 +90,10 @@ class Netlist:
     ) -> tuple[float, list[Point]]:
         """The longest path between ports and registers, and its length.
 
-        `setup(gate)` is None for a gate that a path runs through, taking `delay(gate)`; for a register it is what
-        the register needs before its clock, and `delay` is from its clock to its output.  A path starts at 0 at
-        a port or at the clock of a register, and ends at a port or a register input.  Without any cell or wire from
-        port to port the length is 0 and the path is empty.  Raises SynthError for a combinational loop.
+        `setup(gate)` is None for a gate that a path runs through, taking `delay(gate)`; for a register it is
+        what the register needs before its clock, and `delay` is from its clock to its output.  A path starts
+        at 0 at a port or at the clock of a register, and ends at a port or a register input.  Where nothing
+        leads to an end the length is 0 and the path is empty.  Raises SynthError for a combinational loop.
         """
         arrival: dict[Bit, float] = dict.fromkeys(self.inputs, 0.0)
         driver: dict[Bit, Gate] = {}

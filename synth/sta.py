@@ -61,14 +61,22 @@ def sta_version(sta: str, workdir: Path, budget: Budget) -> str:
 
 
 def time_netlist(
-    sta: str, netlist_file: str, netlist: Netlist, top: str, library: Library, clock: str | None, workdir: Path,
-    budget: Budget, progress: Callable[[str], None],
-) -> Timing:  # fmt: skip
-    """Worst path of `netlist_file` (Verilog, in `workdir`), clocked by the port `clock`, None if it has no register.
+    sta: str,
+    netlist_file: str,
+    netlist: Netlist,
+    top: str,
+    library: Library,
+    clock: str | None,
+    workdir: Path,
+    budget: Budget,
+    progress: Callable[[str], None],
+) -> Timing:
+    """Worst path of `netlist_file`, Verilog in `workdir`, clocked by the port `clock` (None: no registers).
 
-    Counted are the paths from ports and registers to ports and registers.  A register adds its time from clock to
-    output at the start of a path and its setup time at the end, so that the delay is the smallest clock period.  The
-    clock is ideal, a port changes at once and at the clock edge, an output port has no load, wires have none.
+    Counted are the paths from ports and registers to ports and registers.  A register adds its time from
+    clock to output at the start of a path and its setup time at the end, so that the delay is the smallest
+    clock period.  The clock is ideal, an input port changes at once and at the clock edge, an output port has
+    no load.
     Raises SynthError when OpenSTA fails or its report cannot be understood.
     """
     script = _SCRIPT.format(

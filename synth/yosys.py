@@ -18,12 +18,12 @@ from synth.process import Budget, run_program
 
 Effort = Literal["area", "speed"]
 
-# What ABC does.  `ifraig` with a bound on conflicts finds the logic that rows of a weight matrix share; ABC's own
-# default (`&fraig -x`) can hang on such a matrix.
+# What ABC does.  `ifraig` with a bound on conflicts finds the logic that rows of a weight matrix share; ABC's
+# own default (`&fraig -x`) can hang on such a matrix.
 #
-# area:  rewrite for fewer nodes, map for area.  The mapper `amap` is 5 to 20 % smaller than `map -a` and `&nf` on the
-#        adder trees that were tried.  Nothing is buffered or resized.
-# speed: restructure for few levels twice, keep choices (`dch`), map for delay, then buffer and resize for the loads.
+# area:  rewrite for fewer nodes, map for area.  On weight matrices `amap` gives a tenth less than ABC's other
+#        mappers (`map -a`, `&nf`), on a single adder tree about the same.  Nothing is buffered or resized.
+# speed: restructure for few levels twice, keep choices (`dch`), map for delay, buffer and resize for loads.
 _MAP: dict[Effort, str] = {
     "area": "strash; ifraig -C 100; dc2; amap -m",
     "speed": (
@@ -31,8 +31,8 @@ _MAP: dict[Effort, str] = {
         "map -B 0.9; topo; buffer -c; topo; upsize; dnsize"
     ),
 }
-# For counting levels, whatever the effort and the library: choices, then the mapping with the fewest levels.  The
-# rewriting of `speed` is no use here, it makes few levels of ANDs and breaks up XORs on the way.
+# For counting levels, whatever the effort and the library: choices, then the mapping with the fewest levels.
+# The rewriting of `speed` is no use here, it makes few levels of ANDs and breaks up XORs on the way.
 _LEVELS = "version; strash; ifraig -C 100; dch -f; map"
 
 MAPPED = "mapped"
@@ -63,10 +63,12 @@ FINDING_FLIP_FLOPS = "looking for flip-flops in the library"
 
 
 def plan(verilog: Sequence[Path], top: str, library: Library, effort: Effort) -> list[Step]:
-    """All steps from Verilog to three netlists in the current folder, each as NAME.json and, if mapped, NAME.v.
+    """All steps from Verilog to three netlists in the current folder: NAME.json and, if mapped, NAME.v.
 
-    MAPPED: on the cells of the library.  MAPPED_FULL_ADDERS: the same with the library's full-adder cell wherever
-    the logic has a full adder; only for the effort area and where there is such a cell.  DEPTH: on two-input gates.
+    MAPPED: on the cells of the library.  MAPPED_FULL_ADDERS: the same with the library's full-adder cell
+    wherever the logic has a full adder; only for the effort area and where there is such a cell.  It saves on
+    one compressor tree and costs on a matrix of them, where it undoes what they share.  DEPTH: on two-input
+    gates.
     """
     liberty = library.path.name
     has_flip_flop = any(cell.flip_flop for cell in library.cells.values())
@@ -86,11 +88,13 @@ def plan(verilog: Sequence[Path], top: str, library: Library, effort: Effort) ->
                 "delete t:$print",
                 # Makes a cell of each 'z, which no library has; otherwise a 'z would pass for a don't-care.
                 "tribuf",
-                # A register of an ASIC has no value at power-up.  Those of Amaranth are reset values too, and the
-                # reset is in the logic, so nothing is lost; left in, they would let Yosys assume what no cell keeps.
+                # A register of an ASIC has no value at power-up.  Those of Amaranth are reset values too, and
+                # the reset is in the logic, so nothing is lost; left in, they would let Yosys assume what no
+                # cell keeps.
                 "setattr -unset init",
-                # Without alumacc an adder tree stays the tree that was written (alumacc merges a chain of + into one
-                # $macc and gives it a shape of its own); for a tree of 3:2 counters it makes no difference.
+                # Without alumacc an adder tree stays the tree that was written (alumacc merges a chain of +
+                # into one $macc and gives it a shape of its own); for a tree of 3:2 counters it makes no
+                # difference.
                 f"synth -top {top} -noabc -noalumacc",
                 "setattr -unset init",
                 "opt_clean",
@@ -125,7 +129,8 @@ def _language(path: Path) -> str:
 
 
 def _abc(script: str) -> str:
-    # One token of a Yosys command: Yosys turns the commas into blanks, and cuts at a semicolon before a blank only.
+    # One token of a Yosys command: Yosys turns the commas into blanks, and cuts at a semicolon before a blank
+    # only.
     return script.replace("; ", ";").replace(" ", ",")
 
 
@@ -136,6 +141,7 @@ def _json(name: str) -> str:
 def _map(library: Library, effort: Effort, name: str) -> list[str]:
     liberty = library.path.name
     has_flip_flop = any(cell.flip_flop for cell in library.cells.values())
+    ignore = "-ignore_miss_func -ignore_miss_dir -ignore_miss_data_latch -ignore_buses"
     return [
         f"abc -liberty {liberty} -script +{_abc(_MAP[effort])}",
         *([f"dfflibmap -map-only -liberty {liberty}"] if has_flip_flop else []),
@@ -146,7 +152,7 @@ def _map(library: Library, effort: Effort, name: str) -> list[str]:
         # The same names in both files.
         "rename -enumerate -pattern _%_",
         # Cells without a body, so that the JSON file has the direction of each pin.
-        f"read_liberty -lib -ignore_miss_func -ignore_miss_dir -ignore_miss_data_latch -ignore_buses {liberty}",
+        f"read_liberty -lib {ignore} {liberty}",
         _json(name),
         f"write_verilog -noattr -noexpr -nohex -nodec -simple-lhs {name}.v",
     ]
@@ -157,7 +163,7 @@ def run_plan(
 ) -> dict[str, str]:
     """Run the steps in a child process in `workdir`; return the versions of Yosys and, where known, ABC.
 
-    Leaves `yosys.log` there.  Raises YosysError if Yosys stops, SynthError if it is absent or the time is used up.
+    Leaves `yosys.log` there.  Raises YosysError if Yosys stops, SynthError if it is absent or time is up.
     """
     if importlib.util.find_spec("pyosys") is None:
         raise SynthError(
@@ -184,9 +190,9 @@ def run_plan(
 
     # -P keeps this folder off the import path of the worker.
     command = [sys.executable, "-P", yosys_worker.__file__, "plan.json"]
-    # A temporary folder for this run alone: a killed ABC leaves files behind, and Yosys keeps a converted library
-    # there by the file's name, which it would take for the library of the next run.  Its name is given relative to
-    # the work folder, because ABC cuts paths at blanks.
+    # A temporary folder for this run alone: a killed ABC leaves files behind, and Yosys keeps a converted
+    # library there by the file's name, which it would take for the library of the next run.  Its name is
+    # given relative to the work folder, because ABC cuts paths at blanks.
     with tempfile.TemporaryDirectory(dir=workdir, prefix="tmp-") as temporary:
         environment = {**os.environ, "TMPDIR": Path(temporary).name}
         try:

@@ -1,8 +1,8 @@
 """Run a plan of Yosys commands; a program of its own, because Yosys ends its process at an error.
 
-usage: python yosys_worker.py PLAN.json, a list of [what is being done, [command, ...]].  Everything that Yosys
-says goes to stdout and stderr.  Lines that start with MARK are for the parent: the Yosys version, then the number
-of each step when it begins.
+usage: python yosys_worker.py PLAN.json, a list of [what is being done, [command, ...]].  Everything that
+Yosys says goes to stdout and stderr.  Lines that start with MARK are for the parent: the Yosys version, then
+the number of each step when it begins.
 """
 
 import json

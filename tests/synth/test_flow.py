@@ -200,9 +200,8 @@ def test_registers_that_one_clock_port_does_not_clock(tmp_path: Path) -> None:
         report = synthesize([write(tmp_path, text)], "top", liberty=GENERIC)
         if report.note is None or "OpenSTA is not installed" not in report.note:
             assert (report.delay, report.delay_source) == (None, None)
-            assert report.note == (
-                "There is no delay because not all registers are clocked by the rising edge of one input port."
-            )
+            assert report.note is not None
+            assert "not all registers are clocked by the rising edge of one input port" in report.note
 
 
 def test_as_dict_is_json(tmp_path: Path) -> None:

@@ -150,22 +150,25 @@ def test_what_is_no_liberty_file(tmp_path: Path) -> None:
     damaged.write_bytes(gzip.compress(GENERIC.read_bytes())[:-100])
     garbled = tmp_path / "garbled.lib.gz"
     garbled.write_bytes(b"\x1f\x8b" + bytes(100))
+    scrambled = tmp_path / "scrambled.lib.gz"
+    scrambled.write_bytes(gzip.compress(GENERIC.read_bytes())[:10] + b"\xff" * 100)
     bad = {
         tmp_path / "absent.lib": "must be an existing file, not",
         tmp_path: "must be an existing file, not",
         damaged: "must be readable, not",
         garbled: "must be readable, not",
+        scrambled: "must be readable, not",
         write(tmp_path, "module top; endmodule\n", "design.v"): "must be a Liberty cell library, not",
         write(tmp_path, "library (empty) {}\n", "empty.lib"): "must be a Liberty cell library, not",
         write(
-            tmp_path, "/* library (a) { cell (b) { */", "comment.lib"
+            tmp_path, "/* library (a) {\n cell (b) { */", "comment.lib"
         ): "must be a Liberty cell library, not",
     }
     for path, message in bad.items():
         with pytest.raises(SynthError, match=message) as caught:
             load_library(path, tmp_path)
         assert repr(str(path)) in str(caught.value)
-    with pytest.raises(SynthError, match="Area of cell FULL in .* must be a number, not 'e4'"):
+    with pytest.raises(SynthError, match=r"Area of cell FULL in .* must be a number, not 'e4'"):
         load_library(adders(tmp_path, area="e4"), tmp_path)
 
 

@@ -1,0 +1,166 @@
+"""``eval()``, the golden function and exact Python integers: one number for each named value."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+
+from model import compiled, golden
+from model.cell import exact_in_float32, fused_lstm, plain_lstm
+from model.golden import run
+from model.spec import GATES, NetworkSpec, Pool, Weights
+from tests.networks import NETWORKS, random_network, stored
+
+
+def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarray) -> dict[str, list]:
+    """One sequence, unit by unit, in Python integers and popcounts; shares nothing with the golden loop."""
+    lstm, dense = network.lstm, network.dense
+
+    def dot(spec, x, w):
+        total = 0
+        for a, row in enumerate(spec.gains):
+            for b, g in enumerate(row):
+                same = sum(((p >> (spec.x.levels - 1 - a)) ^ (q >> (spec.w.levels - 1 - b)) ^ 1) & 1
+                           for p, q in zip(x, w, strict=True))  # fmt: skip
+                total += g * (2 * same - len(x))
+        return total
+
+    h = [int(lstm.h.quantize(0, 0))] * lstm.hidden
+    c = [int(lstm.c.quantize(0, 0))] * lstm.hidden
+    named: dict[str, list] = {name: [] for name in ("z", "c_raw", "h_raw", "c", "h")}
+    logits = [0] * dense.classes
+    for row in samples.tolist():
+        x = [int(lstm.x.quantize(v, lstm.source.frac)) for v in row]
+        z = [[dot(lstm.dots(k)[0], x, weights["wx"][k, j].tolist()) + dot(lstm.dots(k)[1], h, weights["wh"][k, j].tolist())
+              + lstm.b[k].values[weights["b"][k, j]] * 2**lstm.x.frac for j in range(lstm.hidden)]
+             for k in range(4)]  # fmt: skip
+        now: dict[str, list[int]] = {name: [] for name in ("c_raw", "h_raw", "c", "h")}
+        for j in range(lstm.hidden):
+            gate = []
+            for k in range(4):
+                y = int(lstm.activation(k).compute(lstm.narrow_z(k).compute(z[k][j])))
+                gate.append(lstm.gates[k].values[int(lstm.gates[k].quantize(y, lstm.activation(k).target.frac))])
+            now["c_raw"].append(gate[1] * lstm.c.values[c[j]] + gate[0] * gate[2])
+            now["c"].append(int(lstm.c.quantize(now["c_raw"][j], lstm.gates[1].frac + lstm.c.frac)))
+            shift = lstm.c.frac - lstm.tanh.source.frac
+            inside = lstm.c.values[now["c"][j]] >> shift if shift >= 0 else lstm.c.values[now["c"][j]] << -shift
+            inside = min(max(inside, lstm.tanh.source.min), lstm.tanh.source.max)
+            now["h_raw"].append(gate[3] * int(lstm.tanh.compute(inside)))
+            now["h"].append(int(lstm.h.quantize(now["h_raw"][j], lstm.gates[3].frac + lstm.tanh.target.frac)))
+        c, h = now["c"], now["h"]
+        for name, value in {"z": z, **now}.items():
+            named[name].append(value)
+        out = [dot(network.dense_dot, h, weights["dense_w"][n].tolist())
+               + dense.b.values[weights["dense_b"][n]] * 2**lstm.h.frac for n in range(dense.classes)]  # fmt: skip
+        logits = [p + q for p, q in zip(logits, out, strict=True)] if dense.pool is Pool.MEAN else out
+    return {**named, "logits": logits}
+
+
+@settings(max_examples=25)
+@given(NETWORKS)
+def test_golden_equals_exact_python_integers(choice):
+    network, x = random_network(**choice)
+    spec, weights, samples = network.spec(), network.weights(), stored(network, x)
+    trace = run(spec, weights, samples)
+    expected = by_python_integers(spec, weights, samples[1])
+    for name, values in expected.items():
+        assert getattr(trace, name)[1].tolist() == values, name
+
+
+@settings(max_examples=40)
+@given(NETWORKS)
+def test_eval_equals_golden_in_every_named_value(choice):
+    network, x = random_network(**choice)
+    spec, lstm = network.spec(), network.spec().lstm
+    trace = run(spec, network.weights(), stored(network, x))
+    with torch.no_grad():
+        named, logits = network.named_values(x), network(x)
+
+    def check(name, values, frac):
+        assert np.array_equal(named[name].numpy() * 2.0**frac, values), name
+
+    check("z", trace.z, lstm.z_frac)
+    check("c_raw", trace.c_raw, lstm.c_raw_format.frac)
+    check("t", trace.t, lstm.tanh.target.frac)
+    check("h_raw", trace.h_raw, lstm.mac.format.frac)
+    check("c", lstm.c.reconstruct(trace.c), lstm.c.frac)
+    check("h", lstm.h.reconstruct(trace.h), lstm.h.frac)
+    check("logits", trace.logits, spec.logit_format.frac)
+    for k in range(len(GATES)):
+        step = lstm.activation(k).target.step
+        assert np.array_equal(named["activation"][:, :, k].numpy(), trace.activation[:, :, k] * step)
+        assert np.array_equal(named["gate"][:, :, k].numpy() * 2.0**lstm.gates[k].frac,
+                              lstm.gates[k].reconstruct(trace.gate[:, :, k]))  # fmt: skip
+    steps = x.shape[1] if spec.dense.pool is Pool.MEAN else 1
+    assert np.allclose(logits.numpy() * steps, named["logits"].numpy(), rtol=1e-12, atol=0)
+    assert np.array_equal(logits.argmax(1).numpy(), trace.label)
+
+
+@settings(max_examples=25)
+@given(NETWORKS)
+def test_training_in_float32_computes_the_same_numbers(choice):
+    network, x = random_network(**choice)
+    assert exact_in_float32(network.spec().lstm)
+    with torch.no_grad():
+        exact = network(x)
+        trained = network.train()(x)
+    assert trained.dtype == torch.float32
+    assert torch.equal(trained, exact.float())
+
+
+def gradients(function, network, x):
+    """h^ and the gradients to z, wh and the factors, in float64."""
+    lstm = network.spec().lstm
+    random = torch.Generator().manual_seed(1)
+    zx = (torch.randn(6, 4, 4 * lstm.hidden, generator=random, dtype=torch.float64) * 256).round() / 256
+    wh = (torch.randn(4 * lstm.hidden, lstm.hidden, generator=random, dtype=torch.float64) * 64).round() / 256
+    a = {name: network.factors[name]().double().detach() for name in ("gates", "c", "h")}
+    leaves = [t.requires_grad_() for t in (zx, wh, a["gates"], a["c"][0], a["h"][0])]
+    h = function(lstm, *leaves)
+    h = h["h"] if isinstance(h, dict) else h
+    (h * torch.randn(h.shape, generator=random, dtype=torch.float64)).sum().backward()
+    return [h.detach(), *(leaf.grad for leaf in leaves)]
+
+
+@pytest.mark.skipif(compiled.load() is None, reason="no g++: there is no fused kernel to compare")
+@pytest.mark.parametrize("levels", [1, 2, 3, 5])
+@pytest.mark.parametrize("gain", [0.5, 6.0])
+def test_fused_gradients_equal_autograd_on_the_plain_loop(levels, gain):
+    network, x = random_network(a=levels, hidden=7, gain=gain)
+    for plain, fused in zip(gradients(plain_lstm, network, x), gradients(fused_lstm, network, x), strict=True):
+        assert torch.allclose(plain, fused, rtol=1e-10, atol=1e-12)
+        assert plain.abs().max() > 0
+
+
+def test_without_a_compiler_the_plain_loop_gives_the_same(monkeypatch):
+    network, x = random_network()
+    expected = network(x)
+    monkeypatch.setattr(compiled, "load", lambda: None)
+    assert torch.equal(network(x), expected)
+
+
+def test_a_wrong_decision_would_be_seen():
+    """The comparison above can fail: one flipped weight code changes named values."""
+    network, x = random_network()
+    spec, weights, samples = network.spec(), network.weights(), stored(network, x)
+    before = run(spec, weights, samples)
+    weights["wx"][0, 0, 0] ^= 1
+    assert not np.array_equal(run(spec, weights, samples).z, before.z)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: s.astype(float), "must be integers"),
+        (lambda s: s[:, :, :1], r"must be of shape \(batch, steps, 3\)"),
+        (lambda s: s + 200, "must be from -128 to 127"),
+        (lambda s: s[:0], "must be of shape"),
+        (lambda s: np.repeat(s, 9, axis=1), "at most 8, not 36"),
+    ],
+)
+def test_golden_refuses_wrong_samples(change, words):
+    network, x = random_network(pool=Pool.MEAN)
+    with pytest.raises(ValueError, match=words):
+        golden.run(network.spec(), network.weights(), change(stored(network, x)))

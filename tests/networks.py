@@ -1,0 +1,41 @@
+"""Random networks, untrained but with every part at work."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+
+from model.bundle import stored_samples
+from model.layers import FloatNetwork, MlbNetwork
+from model.spec import Pool
+from model.training import Scaling
+
+
+def random_network(
+    *, features=3, hidden=5, classes=3, a=2, w=2, pool=Pool.LAST, steps=4, batch=3, seed=0, gain=2.0
+) -> tuple[MlbNetwork, torch.Tensor]:
+    """A network warm-started from a random float one, in ``eval()``, and standardized samples for it."""
+    torch.manual_seed(seed)
+    network = FloatNetwork(features, hidden, classes, pool)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(gain).add_(0.1 * torch.randn_like(parameter))
+    x = 1.5 * torch.randn(batch, steps, features)
+    mlb = MlbNetwork(features=features, hidden=hidden, classes=classes, activation_levels=a, weight_levels=w,
+                     pool=pool, max_steps=2 * steps)  # fmt: skip
+    mlb.warm_start(network, x)
+    return mlb.eval(), x
+
+
+def stored(network: MlbNetwork, x: torch.Tensor) -> np.ndarray:
+    """Standardized samples as the stored integers of the input format."""
+    identity = Scaling(mean=(0.0,) * x.shape[2], scale=(1.0,) * x.shape[2])
+    return stored_samples(identity, network.numbers.source, x.numpy())
+
+
+NETWORKS = st.fixed_dictionaries({
+    "features": st.integers(1, 9), "hidden": st.integers(1, 12), "classes": st.integers(2, 5),
+    "a": st.integers(1, 5), "w": st.integers(1, 5), "pool": st.sampled_from(Pool), "steps": st.integers(1, 6),
+    "seed": st.integers(0, 1000), "gain": st.sampled_from([0.5, 2.0, 6.0]),
+})  # fmt: skip
