@@ -30,7 +30,7 @@ class Narrow(Unit):
         m = Module()
         spec, target, x = self.spec, self.spec.target, self.x
         if spec.rounding is Rounding.NEAREST_EVEN and spec.shift:
-            x = x + ((1 << (spec.shift - 1)) - 1) + x[spec.shift : spec.shift + 1]
+            x = x + ((1 << (spec.shift - 1)) - 1) + x.shift_right(spec.shift)[:1]
         x = x.shift_right(spec.shift)
         if spec.overflow is Overflow.SATURATE:
             if int(spec.rounded(spec.source.max)) > target.max:

@@ -66,7 +66,8 @@ def emit_json(result: dict[str, Any]) -> None:
 
 def table(title: str, rows: Iterable[tuple[str, object]]) -> None:
     """Aligned names and values."""
-    grid = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None, pad_edge=False)
+    out.print(f"[bold]{_plain(title)}[/]", soft_wrap=True)
+    grid = Table(show_header=False, box=None, pad_edge=False)
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in rows:

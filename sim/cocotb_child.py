@@ -34,7 +34,7 @@ def main(job_file: str) -> None:
     runner.test(
         test_module=job["bench"], hdl_toplevel=job["top"], hdl_toplevel_lang="verilog",
         build_dir=folder / "build", test_dir=folder,
-        results_xml="results.xml", extra_env={"XNORFORGE_JOB": job_file}, waves=job["waves"],
+        results_xml=folder / "results.xml", extra_env={"XNORFORGE_JOB": job_file}, waves=job["waves"],
         log_file=folder / "simulation.log", seed=job["seed"],
     )  # fmt: skip
 

@@ -176,7 +176,7 @@ def test_full_adder_cells_are_not_used_where_they_cost(tmp_path: Path) -> None:
     report = synthesize([write(tmp_path, designs.SUM_TREE)], "top", liberty=OSU, workdir=tmp_path / "work")
     assert "FAX1" in (tmp_path / "work" / "mapped_full_adders.v").read_text()
     assert "FAX1" not in report.cells
-    assert report.notes == []
+    assert not any("FAX1" in note for note in report.notes)
 
 
 def test_flip_flop_with_a_clear_serves_as_one_without(tmp_path: Path) -> None:

@@ -1,0 +1,153 @@
+"""Generators in Amaranth's simulator against golden functions, over shapes and values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.spec import (
+    AdderTreeSpec,
+    ConstantMultiplierSpec,
+    Format,
+    MacSpec,
+    MlbDotSpec,
+    MlbQuantizerSpec,
+    MlbSpec,
+    NarrowSpec,
+    Overflow,
+    PopcountSpec,
+    PwlSpec,
+    ReconstructSpec,
+    Rounding,
+    XnorDotSpec,
+    XnorMultiplierSpec,
+)
+from rtl.adder_tree import AdderTree
+from rtl.constant_multiplier import ConstantMultiplier, signed_digits
+from rtl.mac import Mac
+from rtl.mlb_dot import MlbDot
+from rtl.mlb_quantizer import MlbQuantizer
+from rtl.narrow import Narrow
+from rtl.popcount import Popcount
+from rtl.pwl_activation import PwlActivation
+from rtl.reconstruct import Reconstruct
+from rtl.xnor_dot import XnorDot
+from rtl.xnor_multiplier import XnorMultiplier
+from tests.rtl.units import check
+
+FORMATS = st.builds(Format, st.integers(1, 10), st.integers(0, 6), st.booleans())
+
+
+def mlb(offset: st.SearchStrategy[int] = st.just(0)) -> st.SearchStrategy[MlbSpec]:  # noqa: B008
+    factors = st.lists(st.integers(1, 90), min_size=1, max_size=5).map(tuple)
+    return st.builds(lambda f, frac, o: MlbSpec(factors=f, frac=frac, offset=o), factors, st.integers(0, 6), offset)
+
+
+OFFSET = st.integers(-60, 60)
+few = settings(max_examples=15)
+
+
+@few
+@given(st.integers(1, 70))
+def test_popcount(n):
+    check(Popcount(PopcountSpec(n=n)))
+
+
+@few
+@given(st.integers(1, 70))
+def test_xnor_dot(n):
+    check(XnorDot(XnorDotSpec(n=n)))
+
+
+@few
+@given(st.integers(-300, 300), FORMATS)
+def test_constant_multiplier(constant, source):
+    check(ConstantMultiplier(ConstantMultiplierSpec(constant=constant, source=source)), count=200)
+
+
+@given(st.integers(-5000, 5000))
+def test_signed_digits_sum_to_the_constant_and_no_two_are_neighbours(value):
+    digits = signed_digits(value)
+    assert sum(sign << shift if sign > 0 else -(1 << shift) for shift, sign in digits) == value
+    shifts = [shift for shift, _ in digits]
+    assert all(b - a > 1 for a, b in zip(shifts, shifts[1:], strict=False))
+
+
+RANGES = st.tuples(st.integers(-100, 50), st.integers(0, 100)).map(lambda r: (r[0], r[0] + r[1]))
+
+
+@few
+@given(st.lists(RANGES, min_size=1, max_size=9), st.integers(-500, 500))
+def test_adder_tree(ranges, constant):
+    full = [(Format.covering(*r).min, Format.covering(*r).max) for r in ranges]
+    check(AdderTree(AdderTreeSpec(ranges=tuple(full), constant=constant)))
+
+
+@few
+@given(st.integers(1, 12), mlb(), mlb())
+def test_mlb_dot(n, x, w):
+    check(MlbDot(MlbDotSpec(n=n, x=x, w=w)), count=30)
+
+
+@few
+@given(FORMATS, mlb(OFFSET))
+def test_mlb_quantizer(source, spec):
+    check(MlbQuantizer(MlbQuantizerSpec(source=source, mlb=spec)), count=1500)
+
+
+@few
+@given(mlb(OFFSET))
+def test_reconstruct(spec):
+    check(Reconstruct(ReconstructSpec(mlb=spec)))
+
+
+@few
+@given(FORMATS, FORMATS, st.sampled_from(Rounding), st.sampled_from(Overflow))
+def test_narrow(source, target, rounding, overflow):
+    if target.frac > source.frac:
+        source, target = target, source
+    check(Narrow(NarrowSpec(source=source, target=target, rounding=rounding, overflow=overflow)), count=1500)
+
+
+@few
+@given(st.sampled_from(["sigmoid", "tanh"]), st.integers(1, 5), st.integers(6, 10))
+def test_pwl_activation(function, log_segments, width):
+    target = Format(8, 7, signed=function == "tanh")
+    spec = PwlSpec.fit(function, source=Format(width, width - 4), target=target, segments=1 << log_segments)
+    check(PwlActivation(spec), count=1500)
+
+
+@few
+@given(mlb(OFFSET), mlb(OFFSET))
+def test_xnor_multiplier(a, b):
+    check(XnorMultiplier(XnorMultiplierSpec(a=a, b=b)), count=300)
+
+
+@few
+@given(mlb(OFFSET), FORMATS)
+def test_mac(a, t):
+    check(Mac(MacSpec(a=a, t=t)), count=300)
+
+
+def test_a_broken_unit_is_caught():
+    class Broken(Popcount):
+        def build(self) -> Module:
+            m = super().build()
+            m.d.comb += self.o.eq(0)  # the later assignment wins
+            return m
+
+    with pytest.raises(AssertionError, match=r"PopcountSpec\(n=9\).*gives 0, not 9"):
+        check(Broken(PopcountSpec(n=9)))
+
+
+def test_vectors_hold_both_ends_of_every_port():
+    from sim.vectors import unit_vectors
+
+    vectors = unit_vectors(Mac(MacSpec(a=MlbSpec(factors=(4, 2)), t=Format(8, 7))), 5, 0)
+    assert {-128, 127} <= set(vectors["t"].tolist())
+    assert {0, 3} <= set(vectors["a"].tolist())
+    again = unit_vectors(Mac(MacSpec(a=MlbSpec(factors=(4, 2)), t=Format(8, 7))), 5, 0)
+    assert all(np.array_equal(vectors[k], again[k]) for k in vectors)

@@ -1,0 +1,138 @@
+"""Whole networks in cocotb: every named value, every folding, stalls, and one planted fault in each unit."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from model.spec import Folding, Pool, Schedule
+from rtl.network import Network
+from rtl.verilog import emit
+from sim.network import STAGE, simulate
+from sim.simulators import SimulationError, choose
+from tests.faults import plant
+from tests.networks import random_network, stored
+
+
+@pytest.mark.parametrize(
+    ("choice", "pe", "simd"),
+    [
+        ({"a": 1, "w": 1, "hidden": 5}, 1, 99),
+        ({"a": 2, "w": 3, "hidden": 5, "pool": Pool.MEAN}, 2, 4),  # 5 units in groups of 2, padded lanes
+        ({"a": 3, "w": 2, "hidden": 4, "features": 6}, 4, 1),  # serial: more features than units
+        ({"a": 5, "w": 5, "hidden": 3, "pool": Pool.MEAN, "gain": 6.0}, 3, 99),
+        ({"a": 2, "w": 2, "hidden": 1, "features": 1, "classes": 2, "steps": 1}, 1, 1),
+    ],
+)
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+def test_every_named_value_is_equal(choice, pe, simd, stall, simulator, tmp_path):
+    network, x = random_network(**choice)
+    spec, samples, folding = network.spec(), stored(network, x), Folding(pe=pe, simd=simd)
+    result = simulate(spec, network.weights(), folding, samples, folder=tmp_path, simulator=simulator, stall=stall)
+    assert result.first_difference is None
+    assert result.differing == 0
+    batch, steps, features = samples.shape
+    hidden, classes = spec.lstm.hidden, spec.dense.classes
+    assert result.compared == batch * (steps * (features + (3 * 4 + 5) * hidden) + classes + 1)
+    if not stall:
+        schedule = Schedule(network=spec, folding=folding)
+        assert result.cycles_per_sequence == schedule.sequence_cycles(steps)
+
+
+def test_verilator_agrees_too(tmp_path):
+    try:
+        chosen = choose("verilator")
+    except SimulationError as error:
+        pytest.skip(str(error))
+    network, x = random_network()
+    result = simulate(network.spec(), network.weights(), Folding(pe=2, simd=4), stored(network, x),
+                      folder=tmp_path, simulator=chosen, stall=0.3)  # fmt: skip
+    assert (result.differing, result.first_difference) == (0, None)
+
+
+FAULTY = ("network", "lstm_layer", "lstm_unit", "dense_layer", "lstm_weights", "lstm_biases", "dense_weights",
+          "dense_biases", "mlb_dot", "xnor_dot", "popcount", "constant_multiplier", "adder_tree", "mlb_quantizer",
+          "narrow", "pwl_activation", "xnor_multiplier", "reconstruct", "mac")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A network, its samples and its Verilog."""
+    network, x = random_network(a=2, w=2, hidden=4, steps=6, batch=6)
+    folder = tmp_path_factory.mktemp("written")
+    source = folder / "network.v"
+    source.write_text(emit(Network(network.spec(), Folding(pe=2, simd=4), network.weights()), "network"))
+    return network.spec(), network.weights(), stored(network, x), source
+
+
+def test_every_kind_of_unit_is_in_the_list_of_faults(written):
+    kinds = {re.sub(r"_\d+$", "", name) for name in re.findall(r"^module (\w+)", written[3].read_text(), re.MULTILINE)}
+    assert kinds == set(FAULTY)
+
+
+@pytest.mark.parametrize("unit", FAULTY)
+def test_a_planted_fault_is_caught(unit, written, simulator, tmp_path):
+    spec, weights, samples, source = written
+    plant(source, unit, tmp_path / "faulty.v")
+    try:
+        result = simulate(spec, weights, Folding(pe=2, simd=4), samples, folder=tmp_path, simulator=simulator,
+                          verilog=tmp_path / "faulty.v")  # fmt: skip
+    except SimulationError as error:  # a fault in the control breaks the protocol
+        assert "must" in str(error)
+        assert unit in ("network", "lstm_layer", "dense_layer")
+        return
+    assert result.differing > 0
+    first = result.first_difference
+    assert first is not None
+    assert first.value in STAGE
+    assert f"expected {first.expected}" in str(first)
+
+
+def test_the_first_difference_names_step_unit_gate_and_cycle(written, simulator, tmp_path):
+    """One weight code changed in the hardware only: the report points at the sum it spoils."""
+    spec, weights, samples, _ = written
+    other = {name: array.copy() for name, array in weights.items()}
+    other["wh"][3, 2, 0] ^= 1
+    source = tmp_path / "network.v"
+    source.write_text(emit(Network(spec, Folding(pe=2, simd=4), other), "network"))
+    result = simulate(spec, weights, Folding(pe=2, simd=4), samples, folder=tmp_path, simulator=simulator, verilog=source)
+    first = result.first_difference
+    assert first is not None
+    assert (first.value, first.sequence, first.step, first.unit, first.gate) == ("z", 0, 0, 2, "o")
+    assert isinstance(first.cycle, int)
+    assert re.fullmatch(r"z at sequence 0, step 0, unit 2, gate o, cycle \d+: expected -?\d+, got -?\d+", str(first))
+    assert np.isin(result.labels, range(3)).all()
+
+
+def test_trained_digits_and_two_foldings(simulator, tmp_path):
+    """Real data on the road that users take; the long version is scripts/check_rtl.py."""
+    from model.data import load
+    from model.training import TrainConfig
+    from model.workflow import train_to_bundle
+
+    config = TrainConfig(activation_levels=2, weight_levels=3, hidden=8, epochs_float=4, epochs=4)
+    from model import bundle
+
+    figures = train_to_bundle(config, load("digits"), tmp_path / "run", Folding(pe=2, simd=99), lambda *_: None)
+    assert figures["accuracy_golden"] > 0.5  # ten classes
+    b = bundle.load(tmp_path / "run" / "bundle")
+    for pe, simd in ((4, 16), (1, 5)):
+        result = simulate(b.network, b.weights, Folding(pe=pe, simd=simd), b.samples[:10],
+                          folder=tmp_path / f"{pe}", simulator=simulator)  # fmt: skip
+        assert (result.differing, result.first_difference) == (0, None)
+
+
+def test_bonn_eeg(data_root, simulator, tmp_path):
+    """Real EEG, untrained network: the same road with long sequences and mean pooling."""
+    from model.bundle import stored_samples
+    from model.data import load
+    from model.training import Scaling
+
+    data = load("bonn", data_root)
+    network, _ = random_network(features=8, hidden=4, classes=5, a=2, w=1, pool=Pool.MEAN, steps=64)
+    samples = stored_samples(Scaling.of(data.x), network.numbers.source, data.part("test")[0][:2])
+    result = simulate(network.spec(), network.weights(), Folding(pe=4, simd=99), samples, folder=tmp_path,
+                      simulator=simulator)  # fmt: skip
+    assert (result.differing, result.first_difference) == (0, None)
