@@ -58,7 +58,7 @@ class TrainConfig:
     pool: Pool = Pool.LAST
     batch: int = 32
     rate_float: float = 1e-2
-    rate: float = 5e-3
+    rate: float = 1e-2
     factor_rate: float = 0.2
     decay: float = 1e-4
 

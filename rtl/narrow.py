@@ -1,6 +1,6 @@
 """Narrowing from one fixed-point format to another."""
 
-from amaranth.hdl import Const, Module, Mux, Value
+from amaranth.hdl import Module, Value
 from amaranth.lib.wiring import In, Out
 
 from model.spec import NarrowSpec, Overflow, Rounding
@@ -32,10 +32,12 @@ class Narrow(Unit):
         if spec.rounding is Rounding.NEAREST_EVEN and spec.shift:
             x = x + ((1 << (spec.shift - 1)) - 1) + x.shift_right(spec.shift)[:1]
         x = x.shift_right(spec.shift)
+        m.d.comb += self.o.eq(x)
         if spec.overflow is Overflow.SATURATE:
             if int(spec.rounded(spec.source.max)) > target.max:
-                x = Mux(x > target.max, Const(target.max, shape_of(target)), x)
+                with m.If(x > target.max):
+                    m.d.comb += self.o.eq(target.max)
             if int(spec.rounded(spec.source.min)) < target.min:
-                x = Mux(x < target.min, Const(target.min, shape_of(target)), x)
-        m.d.comb += self.o.eq(x)
+                with m.If(x < target.min):
+                    m.d.comb += self.o.eq(target.min)
         return m

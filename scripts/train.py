@@ -35,7 +35,7 @@ def train(
     epochs_float: Annotated[int, typer.Option(help="Epochs of the float network.")] = 60,
     pool: Annotated[Pool, typer.Option(help="Hidden state the dense layer reads.")] = Pool.LAST,
     batch: Annotated[int, typer.Option(help="Sequences a step.")] = 32,
-    rate: Annotated[float, typer.Option(help="Largest learning rate of the binarized network.")] = 5e-3,
+    rate: Annotated[float, typer.Option(help="Largest learning rate of the binarized network.")] = 1e-2,
     rate_float: Annotated[float, typer.Option(help="Largest learning rate of the float network.")] = 1e-2,
     seed: Annotated[int, typer.Option(help="Of initial weights and order of samples.")] = 0,
     pe: Annotated[int, typer.Option(help="Hidden units the hardware computes at once.")] = 2,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cocotb.types import Logic
 from numpy.typing import NDArray
 
 
@@ -32,6 +33,8 @@ def stored(handle: Any, signed: bool) -> int:
     """The stored integer on a signal; ``UNKNOWN`` if a bit is X or Z."""
     value = handle.value
     try:
+        if isinstance(value, Logic):  # a signal of one bit
+            return -int(value) if signed else int(value)
         return value.to_signed() if signed else value.to_unsigned()
     except ValueError:
         return int(UNKNOWN)

@@ -52,15 +52,16 @@ def test_verilator_agrees_too(tmp_path):
     assert (result.differing, result.first_difference) == (0, None)
 
 
-FAULTY = ("network", "lstm_layer", "lstm_unit", "dense_layer", "lstm_weights", "lstm_biases", "dense_weights",
-          "dense_biases", "mlb_dot", "xnor_dot", "popcount", "constant_multiplier", "adder_tree", "mlb_quantizer",
+CLOCKED = ("network", "lstm_layer", "lstm_unit", "dense_layer", "lstm_weights", "lstm_biases", "dense_weights",
+           "dense_biases")  # fmt: skip
+FAULTY = (*CLOCKED, "mlb_dot", "xnor_dot", "popcount", "constant_multiplier", "adder_tree", "mlb_quantizer",
           "narrow", "pwl_activation", "xnor_multiplier", "reconstruct", "mac")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """A network, its samples and its Verilog."""
-    network, x = random_network(a=2, w=2, hidden=4, steps=6, batch=6)
+    """A network, its samples and its Verilog: every code, every class and every clamp occurs."""
+    network, x = random_network(a=2, w=2, hidden=4, steps=6, batch=12, gain=8.0, seed=20)
     folder = tmp_path_factory.mktemp("written")
     source = folder / "network.v"
     source.write_text(emit(Network(network.spec(), Folding(pe=2, simd=4), network.weights()), "network"))
@@ -75,14 +76,18 @@ def test_every_kind_of_unit_is_in_the_list_of_faults(written):
 @pytest.mark.parametrize("unit", FAULTY)
 def test_a_planted_fault_is_caught(unit, written, simulator, tmp_path):
     spec, weights, samples, source = written
-    plant(source, unit, tmp_path / "faulty.v")
-    try:
-        result = simulate(spec, weights, Folding(pe=2, simd=4), samples, folder=tmp_path, simulator=simulator,
-                          verilog=tmp_path / "faulty.v")  # fmt: skip
-    except SimulationError as error:  # a fault in the control breaks the protocol
-        assert "must" in str(error)
-        assert unit in ("network", "lstm_layer", "dense_layer")
-        return
+    # A few faults show only in rare events (the last bit of a comparison: in a tie); then the next is taken.
+    for seed in (1, 101, 201, 301):
+        plant(source, unit, tmp_path / "faulty.v", combinational=unit not in CLOCKED, first=seed)
+        try:
+            result = simulate(spec, weights, Folding(pe=2, simd=4), samples, folder=tmp_path, simulator=simulator,
+                              verilog=tmp_path / "faulty.v")  # fmt: skip
+        except SimulationError as error:  # a fault in the control breaks the protocol
+            assert "must" in str(error)
+            assert unit in ("network", "lstm_layer", "dense_layer")
+            return
+        if result.differing:
+            break
     assert result.differing > 0
     first = result.first_difference
     assert first is not None

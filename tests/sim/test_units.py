@@ -19,7 +19,7 @@ def test_verilog_equals_golden_and_a_fault_is_caught(name, simulator, tmp_path):
     assert (good.differing, good.first_difference) == (0, None)
     assert good.compared > 120
     faulty = tmp_path / "faulty.v"
-    plant(tmp_path / f"{TOP}.v", TOP, faulty)
+    plant(tmp_path / f"{TOP}.v", TOP, faulty, combinational=True)
     bad = simulate_unit(unit, folder=tmp_path / "faulty", simulator=simulator, count=120, verilog=faulty)
     assert bad.differing > 0
     assert "expected" in (bad.first_difference or "")
