@@ -103,10 +103,15 @@ def make(network: MlbNetwork, scaling: Scaling, data: Dataset, *, folding: Foldi
     """The bundle of a trained network, with the test split of its data."""
     spec = network.spec()
     x, y = data.part("test")
-    design = Design(schema_version=SCHEMA_VERSION, network=spec, folding=folding, scaling=scaling,
-                    provenance=provenance)  # fmt: skip
-    return Bundle(design=design, weights=network.weights(), samples=stored_samples(scaling, spec.lstm.source, x),
-                  labels=y)  # fmt: skip
+    design = Design(
+        schema_version=SCHEMA_VERSION, network=spec, folding=folding, scaling=scaling, provenance=provenance
+    )
+    return Bundle(
+        design=design,
+        weights=network.weights(),
+        samples=stored_samples(scaling, spec.lstm.source, x),
+        labels=y,
+    )
 
 
 def save(bundle: Bundle, folder: Path) -> None:
@@ -171,11 +176,17 @@ def load(folder: Path) -> Bundle:
     except (DataError, ValueError) as error:
         raise BundleError(f"Bundle {folder}: {error}") from None
     if labels.shape != (len(samples),) or labels.min() < 0 or labels.max() >= design.network.dense.classes:
-        raise BundleError(f"Bundle {folder}: labels must be {len(samples)} from 0 to "
-                          f"{design.network.dense.classes - 1}, not {labels[:4].tolist()!r}...")  # fmt: skip
-    if len(design.scaling.mean) != design.network.lstm.features or len(design.scaling.scale) != len(design.scaling.mean):
-        raise BundleError(f"Bundle {folder}: scaling must be one mean and scale a feature, "
-                          f"not {len(design.scaling.mean)} and {len(design.scaling.scale)}")  # fmt: skip
+        raise BundleError(
+            f"Bundle {folder}: labels must be {len(samples)} from 0 to "
+            f"{design.network.dense.classes - 1}, not {labels[:4].tolist()!r}..."
+        )
+    if len(design.scaling.mean) != design.network.lstm.features or len(design.scaling.scale) != len(
+        design.scaling.mean
+    ):
+        raise BundleError(
+            f"Bundle {folder}: scaling must be one mean and scale a feature, "
+            f"not {len(design.scaling.mean)} and {len(design.scaling.scale)}"
+        )
     return Bundle(design=design, weights=weights, samples=samples, labels=labels)
 
 
@@ -195,8 +206,9 @@ def _read_design(path: Path) -> Design:
         raise BundleError(f"Bundle field {where} of {path}: {first['msg'].removeprefix('Value error, ')}") from None
     unknown = _first_difference(raw, json.loads(_adapter().dump_json(design)))
     if unknown:
-        raise BundleError(f"Bundle field {unknown} of {path} must be one of schema version {SCHEMA_VERSION}, "
-                          f"and it is unknown")  # fmt: skip
+        raise BundleError(
+            f"Bundle field {unknown} of {path} must be one of schema version {SCHEMA_VERSION}, and it is unknown"
+        )
     return design
 
 
@@ -211,8 +223,14 @@ def _first_difference(raw: Any, known: Any, where: str = "") -> str:
                 return found
         return ""
     if isinstance(raw, list) and isinstance(known, list) and len(raw) == len(known):
-        return next((f for i, (r, k) in enumerate(zip(raw, known, strict=True))
-                     if (f := _first_difference(r, k, f"{where}.{i}"))), "")  # fmt: skip
+        return next(
+            (
+                f
+                for i, (r, k) in enumerate(zip(raw, known, strict=True))
+                if (f := _first_difference(r, k, f"{where}.{i}"))
+            ),
+            "",
+        )
     return "" if raw == known else where
 
 

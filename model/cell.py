@@ -146,18 +146,32 @@ def _structure(real: Any) -> type[ctypes.Structure]:
 
     class Tables(ctypes.Structure):
         _fields_ = (
-            ("levels", ctypes.c_int64), ("nearest", ctypes.c_int64), ("scale", ctypes.c_double * 4),
-            ("low", ctypes.c_int64 * 4), ("high", ctypes.c_int64 * 4),
-            ("code", pointer * 4), ("slope", pointer * 4), ("value", pointer * 4),
-            ("c_factor", real * MAX_LEVELS), ("c_offset", real), ("c_clip", real),
-            ("c_value", pointer), ("t_value", pointer), ("t_slope", pointer),
-            ("h_code", pointer), ("h_pass", pointer), ("h_value", pointer),
-        )  # fmt: skip
+            ("levels", ctypes.c_int64),
+            ("nearest", ctypes.c_int64),
+            ("scale", ctypes.c_double * 4),
+            ("low", ctypes.c_int64 * 4),
+            ("high", ctypes.c_int64 * 4),
+            ("code", pointer * 4),
+            ("slope", pointer * 4),
+            ("value", pointer * 4),
+            ("c_factor", real * MAX_LEVELS),
+            ("c_offset", real),
+            ("c_clip", real),
+            ("c_value", pointer),
+            ("t_value", pointer),
+            ("t_slope", pointer),
+            ("h_code", pointer),
+            ("h_pass", pointer),
+            ("h_value", pointer),
+        )
 
     return Tables
 
 
-_TABLES = {torch.float32: ("f32", _structure(ctypes.c_float)), torch.float64: ("f64", _structure(ctypes.c_double))}
+_TABLES = {
+    torch.float32: ("f32", _structure(ctypes.c_float)),
+    torch.float64: ("f64", _structure(ctypes.c_double)),
+}
 
 
 class _Kernel:
@@ -247,8 +261,21 @@ class _FusedLstm(torch.autograd.Function):
         dh_before = grad.new_zeros(batch, hidden)
         for t in reversed(range(steps)):
             torch.add(grad[t], dh_before, out=dh)
-            ctx.kernel.backward(batch, hidden, dh, dc, c_code[t], index[t], c_code[t + 1], c_pass[t],
-                                h_code[t + 1], dz[t], bins[:4], bins[4], bins[5])  # fmt: skip
+            ctx.kernel.backward(
+                batch,
+                hidden,
+                dh,
+                dc,
+                c_code[t],
+                index[t],
+                c_code[t + 1],
+                c_pass[t],
+                h_code[t + 1],
+                dz[t],
+                bins[:4],
+                bins[4],
+                bins[5],
+            )
             torch.mm(dz[t], wh, out=dh_before)
         bins[4, int(c_code[0, 0, 0])] += dc.double().sum()
         bins[5, int(h_code[0, 0, 0])] += dh_before.double().sum()
@@ -257,9 +284,7 @@ class _FusedLstm(torch.autograd.Function):
         return None, None, dz, dwh, by_level[:4], by_level[4], by_level[5]
 
 
-def fused_lstm(
-    lstm: LstmSpec, zx: Tensor, wh: Tensor, gates: Tensor, c_factors: Tensor, h_factors: Tensor
-) -> Tensor:
+def fused_lstm(lstm: LstmSpec, zx: Tensor, wh: Tensor, gates: Tensor, c_factors: Tensor, h_factors: Tensor) -> Tensor:
     """h^ of every step, shape (steps, batch, hidden); arguments as for :func:`plain_lstm`, the same numbers.
 
     Falls back to the plain loop where the kernel cannot be compiled or the tensors are not on the CPU.

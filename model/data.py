@@ -51,8 +51,9 @@ class Dataset:
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(self.x))[0])
             raise DataError(f"Samples of {self.name} must be finite, not {self.x[where]!r} at {where}")
         if self.y.min() < 0 or set(np.unique(self.y).tolist()) != set(range(self.classes)):
-            raise DataError(f"Labels of {self.name} must be 0, 1, ... without a gap, "
-                            f"not {np.unique(self.y)[:8].tolist()!r}")  # fmt: skip
+            raise DataError(
+                f"Labels of {self.name} must be 0, 1, ... without a gap, not {np.unique(self.y)[:8].tolist()!r}"
+            )
         if self.classes < 2:
             raise DataError(f"Number of classes in {self.name} must be at least 2, not {self.classes!r}")
         for index, name in enumerate(SPLITS):
@@ -115,8 +116,12 @@ def _digits() -> Dataset:
     """1,797 handwritten digits of 8 x 8 pixels, read row by row."""
     images, y = load_digits(return_X_y=True)
     y = y.astype(np.int64)
-    return Dataset(name="digits", x=images.reshape(-1, 8, 8).astype(np.float32), y=y,
-                   split=split_groups(np.arange(len(y)), y))  # fmt: skip
+    return Dataset(
+        name="digits",
+        x=images.reshape(-1, 8, 8).astype(np.float32),
+        y=y,
+        split=split_groups(np.arange(len(y)), y),
+    )
 
 
 def _bonn(data_root: Path | None) -> Dataset:
@@ -164,7 +169,9 @@ def read_npz(path: Path, required: tuple[str, ...]) -> dict[str, NDArray]:
         if isinstance(error, DataError):
             raise
         if "pickle" in str(error) and zipfile.is_zipfile(path):
-            raise DataError(f"File must hold plain arrays, not pickled objects (ragged lists?): {str(path)!r}") from None
+            raise DataError(
+                f"File must hold plain arrays, not pickled objects (ragged lists?): {str(path)!r}"
+            ) from None
         raise DataError(f"File must be a readable .npz archive, not {str(path)!r}") from None
     for name in required:
         if name not in arrays:
@@ -191,8 +198,10 @@ def _npz(path: Path) -> Dataset:
         words = arrays["split"].astype(str)
         unknown = sorted(set(words.ravel().tolist()) - set(SPLITS))
         if unknown or words.shape != y.shape:
-            raise DataError(f"Split of {path} must be train, val or test, one a sequence, "
-                            f"not {unknown[0] if unknown else words.shape!r}")  # fmt: skip
+            raise DataError(
+                f"Split of {path} must be train, val or test, one a sequence, "
+                f"not {unknown[0] if unknown else words.shape!r}"
+            )
         split = np.array([SPLITS.index(w) for w in words], np.int64)
     else:
         groups = arrays.get("group", np.arange(len(y)))

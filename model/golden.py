@@ -68,8 +68,16 @@ def run(network: NetworkSpec, weights: Weights, samples: NDArray[np.integer]) ->
         t = tanh_of_code[c]
         h_raw = lstm.mac.compute(o, t)
         h = lstm.h.quantize(h_raw, lstm.mac.format.frac)
-        now = {"z": np.stack(z, 1), "activation": np.stack(activation, 1), "gate": np.stack([i, f, g, o], 1),
-               "c_raw": c_raw, "c": c, "t": t, "h_raw": h_raw, "h": h}  # fmt: skip
+        now = {
+            "z": np.stack(z, 1),
+            "activation": np.stack(activation, 1),
+            "gate": np.stack([i, f, g, o], 1),
+            "c_raw": c_raw,
+            "c": c,
+            "t": t,
+            "h_raw": h_raw,
+            "h": h,
+        }
         for name, value in now.items():
             history[name].append(value)
         out = lstm.h.reconstruct(h) @ dense_w + dense_b
@@ -89,5 +97,3 @@ def check_samples(network: NetworkSpec, samples: NDArray[np.integer]) -> None:
         raise ValueError(f"Samples must be from {lstm.source.min} to {lstm.source.max}, not {low} to {high}")
     if dense.pool is Pool.MEAN and samples.shape[1] > dense.max_steps:
         raise ValueError(f"Number of steps must be at most {dense.max_steps}, not {samples.shape[1]!r}")
-
-

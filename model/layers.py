@@ -36,10 +36,14 @@ class NumberChoice:
     weight_frac: int = 8
     factor_bits: int = 10
     gate_offset: float = 0.5
-    sigmoid: PwlSpec = field(default_factory=lambda: PwlSpec.fit(
-        "sigmoid", source=Format(10, 6), target=Format(8, 8, signed=False), segments=32))  # fmt: skip
-    tanh: PwlSpec = field(default_factory=lambda: PwlSpec.fit(
-        "tanh", source=Format(9, 6), target=Format(8, 7), segments=32))  # fmt: skip
+    sigmoid: PwlSpec = field(
+        default_factory=lambda: PwlSpec.fit(
+            "sigmoid", source=Format(10, 6), target=Format(8, 8, signed=False), segments=32
+        )
+    )
+    tanh: PwlSpec = field(
+        default_factory=lambda: PwlSpec.fit("tanh", source=Format(9, 6), target=Format(8, 7), segments=32)
+    )
 
     def offset(self, gate: int) -> int:
         """Stored integer of the offset of a gate's binarization."""
@@ -74,8 +78,10 @@ class Factors(nn.Module):
 
     def specs(self) -> tuple[MlbSpec, ...]:
         """One specification a group."""
-        return tuple(MlbSpec(factors=tuple(row), frac=self.frac, offset=offset)
-                     for row, offset in zip(self.stored().tolist(), self.offset, strict=True))  # fmt: skip
+        return tuple(
+            MlbSpec(factors=tuple(row), frac=self.frac, offset=offset)
+            for row, offset in zip(self.stored().tolist(), self.offset, strict=True)
+        )
 
     def forward(self) -> Tensor:
         exact = self.stored().to(self.master.dtype) * 2.0**-self.frac
@@ -90,10 +96,13 @@ class FloatNetwork(nn.Module):
         self.pool = pool
         self.lstm = nn.LSTM(features, hidden, batch_first=True)
         self.dense = nn.Linear(hidden, classes)
-        with torch.no_grad():  # a forget gate that is open to begin with trains faster
-            self.lstm.bias_hh_l0.zero_()
-            self.lstm.bias_ih_l0.zero_()
-            self.lstm.bias_ih_l0[hidden : 2 * hidden] = 1.0
+        self.lstm_weights()["bias_hh"].data.zero_()
+        self.lstm_weights()["bias_ih"].data.zero_()
+        self.lstm_weights()["bias_ih"].data[hidden : 2 * hidden] = 1.0  # a forget gate that begins open trains faster
+
+    def lstm_weights(self) -> dict[str, Tensor]:
+        """The parameters of the LSTM by name, without the layer number."""
+        return {name.removesuffix("_l0"): parameter for name, parameter in self.lstm.named_parameters()}
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, classes) of samples (batch, steps, features)."""
@@ -103,11 +112,11 @@ class FloatNetwork(nn.Module):
     @torch.no_grad()
     def activations(self, x: Tensor) -> dict[str, Tensor]:
         """x, h, c and the gate outputs i, f, g, o over a batch, by name; every shape flattened."""
-        lstm, hidden = self.lstm, self.lstm.hidden_size
-        h = c = x.new_zeros(x.shape[0], hidden)
+        w = self.lstm_weights()
+        h = c = x.new_zeros(x.shape[0], self.lstm.hidden_size)
         seen: dict[str, list[Tensor]] = {name: [] for name in (*GATES, "c", "h")}
         for step in range(x.shape[1]):
-            z = x[:, step] @ lstm.weight_ih_l0.T + h @ lstm.weight_hh_l0.T + lstm.bias_ih_l0 + lstm.bias_hh_l0
+            z = x[:, step] @ w["weight_ih"].T + h @ w["weight_hh"].T + w["bias_ih"] + w["bias_hh"]
             i, f, g, o = z.chunk(4, 1)
             i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
             c = f * c + i * g
@@ -131,8 +140,18 @@ class MlbNetwork(nn.Module):
         Longest sequence (see :class:`model.spec.DenseSpec`).
     """
 
-    def __init__(self, *, features: int, hidden: int, classes: int, activation_levels: int, weight_levels: int,
-                 pool: Pool, max_steps: int, numbers: NumberChoice | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        *,
+        features: int,
+        hidden: int,
+        classes: int,
+        activation_levels: int,
+        weight_levels: int,
+        pool: Pool,
+        max_steps: int,
+        numbers: NumberChoice | None = None,
+    ) -> None:
         super().__init__()
         self.features, self.hidden, self.classes = features, hidden, classes
         self.pool, self.max_steps, self.numbers = pool, max_steps, numbers or NumberChoice()
@@ -144,16 +163,28 @@ class MlbNetwork(nn.Module):
         def weight(groups: int) -> Factors:
             return Factors(groups, weight_levels, n.weight_frac, n.factor_bits)
 
-        self.factors = nn.ModuleDict({
-            "x": activation(1), "h": activation(1), "c": activation(1),
-            "gates": activation(4, tuple(n.offset(k) for k in range(4))),
-            "wx": weight(4), "wh": weight(4), "b": weight(4), "dense_w": weight(1), "dense_b": weight(1),
-        })  # fmt: skip
-        self.masters = nn.ParameterDict({
-            "wx": nn.Parameter(torch.zeros(4, hidden, features)), "wh": nn.Parameter(torch.zeros(4, hidden, hidden)),
-            "b": nn.Parameter(torch.zeros(4, hidden)),
-            "dense_w": nn.Parameter(torch.zeros(classes, hidden)), "dense_b": nn.Parameter(torch.zeros(classes)),
-        })  # fmt: skip
+        self.factors = nn.ModuleDict(
+            {
+                "x": activation(1),
+                "h": activation(1),
+                "c": activation(1),
+                "gates": activation(4, tuple(n.offset(k) for k in range(4))),
+                "wx": weight(4),
+                "wh": weight(4),
+                "b": weight(4),
+                "dense_w": weight(1),
+                "dense_b": weight(1),
+            }
+        )
+        self.masters = nn.ParameterDict(
+            {
+                "wx": nn.Parameter(torch.zeros(4, hidden, features)),
+                "wh": nn.Parameter(torch.zeros(4, hidden, hidden)),
+                "b": nn.Parameter(torch.zeros(4, hidden)),
+                "dense_w": nn.Parameter(torch.zeros(classes, hidden)),
+                "dense_b": nn.Parameter(torch.zeros(classes)),
+            }
+        )
         for name in ("wx", "wh", "dense_w"):
             nn.init.uniform_(self.masters[name], -(hidden**-0.5), hidden**-0.5)
         self._initialize_weight_factors()
@@ -161,10 +192,10 @@ class MlbNetwork(nn.Module):
     @torch.no_grad()
     def warm_start(self, network: FloatNetwork, x: Tensor) -> None:
         """Take the weights of a trained float network, and factors from its weights and its activations on ``x``."""
-        lstm = network.lstm
-        self.masters["wx"].copy_(lstm.weight_ih_l0.view_as(self.masters["wx"]))
-        self.masters["wh"].copy_(lstm.weight_hh_l0.view_as(self.masters["wh"]))
-        self.masters["b"].copy_((lstm.bias_ih_l0 + lstm.bias_hh_l0).view_as(self.masters["b"]))
+        w = network.lstm_weights()
+        self.masters["wx"].copy_(w["weight_ih"].view_as(self.masters["wx"]))
+        self.masters["wh"].copy_(w["weight_hh"].view_as(self.masters["wh"]))
+        self.masters["b"].copy_((w["bias_ih"] + w["bias_hh"]).view_as(self.masters["b"]))
         self.masters["dense_w"].copy_(network.dense.weight)
         self.masters["dense_b"].copy_(network.dense.bias)
         self._initialize_weight_factors()
@@ -189,12 +220,24 @@ class MlbNetwork(nn.Module):
         four = {name: self._factors(name).specs() for name in ("gates", "wx", "wh", "b")}
         return NetworkSpec(
             lstm=LstmSpec(
-                features=self.features, hidden=self.hidden, source=n.source, x=one("x"), h=one("h"), c=one("c"),
-                sigmoid=n.sigmoid, tanh=n.tanh, **four,  # type: ignore[arg-type]
+                features=self.features,
+                hidden=self.hidden,
+                source=n.source,
+                x=one("x"),
+                h=one("h"),
+                c=one("c"),
+                sigmoid=n.sigmoid,
+                tanh=n.tanh,
+                **four,  # type: ignore[arg-type]
             ),
-            dense=DenseSpec(classes=self.classes, w=one("dense_w"), b=one("dense_b"), pool=self.pool,
-                            max_steps=self.max_steps),
-        )  # fmt: skip
+            dense=DenseSpec(
+                classes=self.classes,
+                w=one("dense_w"),
+                b=one("dense_b"),
+                pool=self.pool,
+                max_steps=self.max_steps,
+            ),
+        )
 
     def weights(self) -> Weights:
         """The weight codes as they are now."""
@@ -203,8 +246,9 @@ class MlbNetwork(nn.Module):
             master = self.masters[name].detach().double().numpy()
             groups = master if len(mlb) == 4 else [master]
             # Floored to a finer grid than the factors', a master keeps its side of every decision threshold.
-            stored = [m.quantize(np.floor(np.ldexp(g, 40)).astype(np.int64), 40) for m, g in
-                      zip(mlb, groups, strict=True)]  # fmt: skip
+            stored = [
+                m.quantize(np.floor(np.ldexp(g, 40)).astype(np.int64), 40) for m, g in zip(mlb, groups, strict=True)
+            ]
             codes[name] = (np.stack(stored) if len(mlb) == 4 else stored[0]).astype(np.uint8)
         return codes
 

@@ -66,8 +66,12 @@ class TrainConfig:
         for name, value in (("activation", self.activation_levels), ("weight", self.weight_levels)):
             if not 1 <= value <= MAX_LEVELS:
                 raise TrainingError(f"Number of {name} levels must be 1 to {MAX_LEVELS}, not {value!r}")
-        for name, value, high in (("hidden units", self.hidden, 1024), ("epochs", self.epochs, 100_000),
-                                  ("float epochs", self.epochs_float, 100_000), ("sequences a batch", self.batch, 65536)):
+        for name, value, high in (
+            ("hidden units", self.hidden, 1024),
+            ("epochs", self.epochs, 100_000),
+            ("float epochs", self.epochs_float, 100_000),
+            ("sequences a batch", self.batch, 65536),
+        ):
             if not 1 <= value <= high:
                 raise TrainingError(f"Number of {name} must be 1 to {high}, not {value!r}")
         if not 0 <= self.seed < 1 << 32:
@@ -123,13 +127,23 @@ def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) 
 
     float_network = FloatNetwork(features, config.hidden, data.classes, config.pool)
     float_score = run.fit("float", float_network, parts, config.epochs_float, config.rate_float, progress)
-    network = MlbNetwork(features=features, hidden=config.hidden, classes=data.classes, pool=config.pool,
-                         activation_levels=config.activation_levels, weight_levels=config.weight_levels,
-                         max_steps=steps)  # fmt: skip
+    network = MlbNetwork(
+        features=features,
+        hidden=config.hidden,
+        classes=data.classes,
+        pool=config.pool,
+        activation_levels=config.activation_levels,
+        weight_levels=config.weight_levels,
+        max_steps=steps,
+    )
     network.warm_start(float_network, parts["train"][0][:512])
     score = run.fit("mlb", network, parts, config.epochs, config.rate, progress)
-    return Trained(float_network=float_network, network=network, scaling=scaling,
-                   validation={"float": float_score, "mlb": score})  # fmt: skip
+    return Trained(
+        float_network=float_network,
+        network=network,
+        scaling=scaling,
+        validation={"float": float_score, "mlb": score},
+    )
 
 
 @torch.no_grad()
@@ -144,7 +158,12 @@ class _Run:
 
     def __init__(self, config: TrainConfig, data: Dataset, folder: Path) -> None:
         self.config, self.folder = config, folder
-        self.identity = {**asdict(config), "pool": config.pool.value, "data": data.name, "shape": list(data.x.shape)}
+        self.identity = {
+            **asdict(config),
+            "pool": config.pool.value,
+            "data": data.name,
+            "shape": list(data.x.shape),
+        }
         self.state: dict[str, Any] = {"identity": self.identity, "phases": {}}
         self.path = folder / "checkpoint.pt"
         if self.path.exists():
@@ -152,16 +171,26 @@ class _Run:
                 stored = torch.load(self.path, weights_only=True)
                 identity = stored["identity"]
             except Exception:
-                raise TrainingError(f"Checkpoint must be a readable one, not {str(self.path)!r}; remove it to "
-                                    f"begin again") from None  # fmt: skip
+                raise TrainingError(
+                    f"Checkpoint must be a readable one, not {str(self.path)!r}; remove it to begin again"
+                ) from None
             if identity != self.identity:
                 key = next(k for k in self.identity if identity.get(k) != self.identity[k])
-                raise TrainingError(f"Run in {folder} must be continued with {key} = {identity.get(key)!r}, not "
-                                    f"{self.identity[key]!r}; give another --out for a new run")  # fmt: skip
+                raise TrainingError(
+                    f"Run in {folder} must be continued with {key} = {identity.get(key)!r}, not "
+                    f"{self.identity[key]!r}; give another --out for a new run"
+                )
             self.state = stored
 
-    def fit(self, phase: str, network: nn.Module, parts: dict[str, tuple[Tensor, Tensor]], epochs: int,
-            rate: float, progress: Progress) -> float:  # fmt: skip
+    def fit(
+        self,
+        phase: str,
+        network: nn.Module,
+        parts: dict[str, tuple[Tensor, Tensor]],
+        epochs: int,
+        rate: float,
+        progress: Progress,
+    ) -> float:
         """Train ``network``, leave it at its best epoch, and return its validation accuracy there."""
         state = self.state["phases"].setdefault(phase, {"epoch": 0, "score": -1.0})
         x, y = parts["train"]

@@ -28,8 +28,9 @@ def accuracy(labels: np.ndarray, truth: np.ndarray) -> float:
     return float(np.mean(labels == truth[: len(labels)]))
 
 
-def train_to_bundle(config: TrainConfig, data: Dataset, folder: Path, folding: Folding, progress: Progress
-                    ) -> dict[str, Any]:  # fmt: skip
+def train_to_bundle(
+    config: TrainConfig, data: Dataset, folder: Path, folding: Folding, progress: Progress
+) -> dict[str, Any]:
     """Train (or continue) the run in ``folder`` and write ``folder/bundle``; returns the figures.
 
     Raises
@@ -43,27 +44,42 @@ def train_to_bundle(config: TrainConfig, data: Dataset, folder: Path, folding: F
     trained = train(config, data, folder, progress)
     x, y = data.part("test")
     scaled = torch.from_numpy(trained.scaling.apply(x))
-    made = bundle.make(trained.network, trained.scaling, data, folding=folding, provenance=bundle.Provenance(
-        data=data.name, sizes=data.sizes, metrics={},
-        settings={k: v for k, v in trained_settings(config).items()},
-    ))  # fmt: skip
+    made = bundle.make(
+        trained.network,
+        trained.scaling,
+        data,
+        folding=folding,
+        provenance=bundle.Provenance(
+            data=data.name,
+            sizes=data.sizes,
+            metrics={},
+            settings=trained_settings(config),
+        ),
+    )
     labels = golden_labels(made)
     evaluated = predictions(trained.network, scaled).numpy()
     if not np.array_equal(labels, evaluated):
-        raise AssertionError(f"eval() must equal the golden function, and differs on {(labels != evaluated).sum()} samples")
+        raise AssertionError(
+            f"eval() must equal the golden function, and differs on {(labels != evaluated).sum()} samples"
+        )
     made.design.provenance.metrics.update(
-        float_val=trained.validation["float"], mlb_val=trained.validation["mlb"],
+        float_val=trained.validation["float"],
+        mlb_val=trained.validation["mlb"],
         float_test=accuracy(predictions(trained.float_network, scaled.float()).numpy(), y),
         golden_test=accuracy(labels, y),
-    )  # fmt: skip
+    )
     bundle.save(made, folder / "bundle")
     metrics = made.design.provenance.metrics
     return {
-        "accuracy_float": metrics["float_test"], "accuracy_golden": metrics["golden_test"],
-        "accuracy_float_val": metrics["float_val"], "accuracy_golden_val": metrics["mlb_val"],
-        "split_sizes": data.sizes, "seed": config.seed, "seconds": round(time.monotonic() - start, 2),
+        "accuracy_float": metrics["float_test"],
+        "accuracy_golden": metrics["golden_test"],
+        "accuracy_float_val": metrics["float_val"],
+        "accuracy_golden_val": metrics["mlb_val"],
+        "split_sizes": data.sizes,
+        "seed": config.seed,
+        "seconds": round(time.monotonic() - start, 2),
         "bundle": str(folder / "bundle"),
-    }  # fmt: skip
+    }
 
 
 def trained_settings(config: TrainConfig) -> dict[str, int | float | str]:
@@ -75,21 +91,44 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
     """What is in a bundle: sizes, formats, memory bits and operations."""
     network, lstm, dense = b.network, b.network.lstm, b.network.dense
     h, f, c, a, w = lstm.hidden, lstm.features, dense.classes, lstm.activation_levels, lstm.weight_levels
-    factors = {"x": (lstm.x,), "h": (lstm.h,), "c": (lstm.c,), "gates i f g o": lstm.gates, "wx": lstm.wx,
-               "wh": lstm.wh, "b": lstm.b, "dense w": (dense.w,), "dense b": (dense.b,)}  # fmt: skip
+    factors = {
+        "x": (lstm.x,),
+        "h": (lstm.h,),
+        "c": (lstm.c,),
+        "gates i f g o": lstm.gates,
+        "wx": lstm.wx,
+        "wh": lstm.wh,
+        "b": lstm.b,
+        "dense w": (dense.w,),
+        "dense b": (dense.b,),
+    }
     return {
-        "data": b.design.provenance.data, "metrics": b.design.provenance.metrics,
-        "settings": b.design.provenance.settings, "features": f, "hidden": h, "classes": c,
-        "activation_levels": a, "weight_levels": w, "pool": dense.pool.value, "max_steps": dense.max_steps,
+        "data": b.design.provenance.data,
+        "metrics": b.design.provenance.metrics,
+        "settings": b.design.provenance.settings,
+        "features": f,
+        "hidden": h,
+        "classes": c,
+        "activation_levels": a,
+        "weight_levels": w,
+        "pool": dense.pool.value,
+        "max_steps": dense.max_steps,
         "folding": asdict(b.design.folding),
         "formats": {
-            "x": str(lstm.source), "z": [str(lstm.z_format(k)) for k in range(4)],
-            "sigmoid": f"{lstm.sigmoid.source} -> {lstm.sigmoid.target}", "tanh": f"{lstm.tanh.source} -> {lstm.tanh.target}",
-            "c_raw": str(lstm.c_raw_format), "h_raw": str(lstm.mac.format), "logits": str(network.logit_format),
+            "x": str(lstm.source),
+            "z": [str(lstm.z_format(k)) for k in range(4)],
+            "sigmoid": f"{lstm.sigmoid.source} -> {lstm.sigmoid.target}",
+            "tanh": f"{lstm.tanh.source} -> {lstm.tanh.target}",
+            "c_raw": str(lstm.c_raw_format),
+            "h_raw": str(lstm.mac.format),
+            "logits": str(network.logit_format),
         },
         "factors": {name: [[v * 2.0**-m.frac for v in m.factors] for m in specs] for name, specs in factors.items()},
-        "weight_bits": {name: int(np.prod(shape)) * mlb[0].levels for name, (shape, mlb) in network.weight_specs().items()},
+        "weight_bits": {
+            name: int(np.prod(shape)) * mlb[0].levels for name, (shape, mlb) in network.weight_specs().items()
+        },
         "state_bits": {"x": f * a, "h": 2 * h * a, "c": h * a},
         "xnor_operations_per_step": 4 * h * (f + h) * a * w,
-        "test_sequences": len(b.labels), "steps": int(b.samples.shape[1]),
-    }  # fmt: skip
+        "test_sequences": len(b.labels),
+        "steps": int(b.samples.shape[1]),
+    }

@@ -50,13 +50,19 @@ class DenseLayer(Unit):
         self.spec = schedule
         network, lanes = schedule.network, schedule.h_lanes
         classes = network.dense.classes
-        super().__init__({
-            "restart": In(1), "beat": In(Beat),
-            "weights": In(codes(network.dense.w.levels, lanes)), "bias": In(network.dense.b.levels),
-            "lanes": In(codes(network.lstm.h.levels, lanes)), "turn": Out(1),
-            "logits": Out(data.ArrayLayout(shape_of(network.logit_format), classes)),
-            "label": Out(range(classes)), "done": Out(1),
-        })  # fmt: skip
+        super().__init__(
+            {
+                "restart": In(1),
+                "beat": In(Beat),
+                "weights": In(codes(network.dense.w.levels, lanes)),
+                "bias": In(network.dense.b.levels),
+                "lanes": In(codes(network.lstm.h.levels, lanes)),
+                "turn": Out(1),
+                "logits": Out(data.ArrayLayout(shape_of(network.logit_format), classes)),
+                "label": Out(range(classes)),
+                "done": Out(1),
+            }
+        )
 
     def build(self) -> Module:
         m = Module()
@@ -83,7 +89,10 @@ class DenseLayer(Unit):
         with m.If(self.restart):
             m.d.sync += logits.eq(0)
         with m.Elif(summed.valid & summed.last):
-            m.d.sync += [logits.eq(Cat(logits[number.width :], logit)), index.eq(Mux(summed.final, 0, index + 1))]
+            m.d.sync += [
+                logits.eq(Cat(logits[number.width :], logit)),
+                index.eq(Mux(summed.final, 0, index + 1)),
+            ]
             with m.If((index == 0) | (logit > best)):
                 m.d.sync += [best.eq(logit), self.label.eq(index)]
         return m

@@ -60,13 +60,19 @@ class LstmLayer(Unit):
     def __init__(self, schedule: Schedule) -> None:
         self.spec = schedule
         lstm = schedule.network.lstm
-        super().__init__({
-            "load": In(1), "samples": In(data.ArrayLayout(shape_of(lstm.source), lstm.features)), "restart": In(1),
-            "beat": In(Beat),
-            "weights": In(data.ArrayLayout(data.ArrayLayout(unit_weights(schedule), 4), schedule.pe)),
-            "biases": In(data.ArrayLayout(codes(lstm.weight_levels, 4), schedule.pe)),
-            "turn": In(1), "lanes": Out(codes(lstm.activation_levels, schedule.h_lanes)), "done": Out(1),
-        })  # fmt: skip
+        super().__init__(
+            {
+                "load": In(1),
+                "samples": In(data.ArrayLayout(shape_of(lstm.source), lstm.features)),
+                "restart": In(1),
+                "beat": In(Beat),
+                "weights": In(data.ArrayLayout(data.ArrayLayout(unit_weights(schedule), 4), schedule.pe)),
+                "biases": In(data.ArrayLayout(codes(lstm.weight_levels, 4), schedule.pe)),
+                "turn": In(1),
+                "lanes": Out(codes(lstm.activation_levels, schedule.h_lanes)),
+                "done": Out(1),
+            }
+        )
 
     def build(self) -> Module:
         m = Module()
@@ -83,8 +89,12 @@ class LstmLayer(Unit):
             named(1, f"{stage}_valid") for stage in ("x", "gates", "cell", "hidden")
         )
         m.d.sync += [read.eq(self.beat), summed.eq(read), gated.eq(summed), stored.eq(gated)]
-        m.d.comb += [x_valid.eq(read.valid & read.first), gates_valid.eq(summed.valid & summed.last), cell_valid.eq(gated.valid & gated.last),
-                     hidden_valid.eq(stored.valid & stored.last)]  # fmt: skip
+        m.d.comb += [
+            x_valid.eq(read.valid & read.first),
+            gates_valid.eq(summed.valid & summed.last),
+            cell_valid.eq(gated.valid & gated.last),
+            hidden_valid.eq(stored.valid & stored.last),
+        ]
         m.d.sync += self.done.eq(hidden_valid & stored.final)
 
         x = named(a * s.beats * s.x_lanes, "x")
@@ -114,10 +124,16 @@ class LstmLayer(Unit):
         for p in range(s.pe):
             m.submodules[f"lstm_unit_{p}"] = unit = LstmUnit(s)
             m.d.comb += [
-                unit.sum_valid.eq(read.valid), unit.sum_first.eq(read.first), unit.gates_valid.eq(gates_valid),
-                unit.x.eq(x), unit.h.eq(h), unit.weights.eq(self.weights[p]), unit.biases.eq(self.biases[p]),
-                unit.c_before.eq(c[a * p :][:a]), unit.c_now.eq(c[a * (s.groups * s.pe - s.pe + p) :][:a]),
-            ]  # fmt: skip
+                unit.sum_valid.eq(read.valid),
+                unit.sum_first.eq(read.first),
+                unit.gates_valid.eq(gates_valid),
+                unit.x.eq(x),
+                unit.h.eq(h),
+                unit.weights.eq(self.weights[p]),
+                unit.biases.eq(self.biases[p]),
+                unit.c_before.eq(c[a * p :][:a]),
+                unit.c_now.eq(c[a * (s.groups * s.pe - s.pe + p) :][:a]),
+            ]
             c_new.append(unit.c)
             h_new.append(unit.h_new)
         with m.If(self.restart):

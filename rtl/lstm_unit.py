@@ -17,8 +17,8 @@ from rtl.narrow import Narrow
 from rtl.pwl_activation import PwlActivation
 from rtl.reconstruct import Reconstruct
 from rtl.shapes import codes, named, shape_of
-from rtl.xnor_multiplier import XnorMultiplier
 from rtl.unit import Unit
+from rtl.xnor_multiplier import XnorMultiplier
 
 
 def unit_weights(schedule: Schedule) -> data.StructLayout:
@@ -67,12 +67,21 @@ class LstmUnit(Unit):
         self.spec, self.lstm = schedule, schedule.network.lstm
         lstm = self.lstm
         levels = lstm.activation_levels
-        super().__init__({
-            "sum_valid": In(1), "sum_first": In(1),
-            "x": In(codes(levels, schedule.x_lanes)), "h": In(codes(levels, schedule.h_lanes)),
-            "weights": In(data.ArrayLayout(unit_weights(schedule), 4)), "biases": In(codes(lstm.weight_levels, 4)),
-            "gates_valid": In(1), "c_before": In(levels), "c": Out(levels), "c_now": In(levels), "h_new": Out(levels),
-        })  # fmt: skip
+        super().__init__(
+            {
+                "sum_valid": In(1),
+                "sum_first": In(1),
+                "x": In(codes(levels, schedule.x_lanes)),
+                "h": In(codes(levels, schedule.h_lanes)),
+                "weights": In(data.ArrayLayout(unit_weights(schedule), 4)),
+                "biases": In(codes(lstm.weight_levels, 4)),
+                "gates_valid": In(1),
+                "c_before": In(levels),
+                "c": Out(levels),
+                "c_now": In(levels),
+                "h_new": Out(levels),
+            }
+        )
 
     def build(self) -> Module:
         m = Module()
@@ -90,8 +99,9 @@ class LstmUnit(Unit):
         m.submodules[f"mlb_dot_h_{GATES[k]}"] = dot_h = MlbDot(MlbDotSpec(n=s.h_lanes, x=lstm.h, w=lstm.wh[k]))
         # What the padding lanes (code 0 against all ones, the most negative product) add is taken off here.
         padding = s.x_padding * lstm.x.total * lstm.wx[k].total + s.h_padding * lstm.h.total * lstm.wh[k].total
-        start = Array(Const((b << lstm.x.frac) + padding, shape_of(lstm.z_format(k)))
-                      for b in lstm.b[k].values)[self.biases[k]]  # fmt: skip
+        start = Array(Const((b << lstm.x.frac) + padding, shape_of(lstm.z_format(k))) for b in lstm.b[k].values)[
+            self.biases[k]
+        ]
         z = named(shape_of(lstm.z_format(k)), f"z_{GATES[k]}")
         m.d.comb += [dot_x.x.eq(self.x), dot_x.w.eq(weights.x), dot_h.x.eq(self.h), dot_h.w.eq(weights.h)]
         before = start if s.beats == 1 else Mux(self.sum_first, start, z)
@@ -139,6 +149,10 @@ class LstmUnit(Unit):
         m.submodules.mlb_quantizer_h = quantizer
         t, h_raw = named(shape_of(lstm.tanh.target), "t"), named(shape_of(lstm.mac.format), "h_raw")
         widen = narrow.spec.source.frac - lstm.c.frac
-        m.d.comb += [reconstruct.code.eq(self.c_now), narrow.x.eq(reconstruct.o.shift_left(widen)), tanh.x.eq(narrow.o)]
+        m.d.comb += [
+            reconstruct.code.eq(self.c_now),
+            narrow.x.eq(reconstruct.o.shift_left(widen)),
+            tanh.x.eq(narrow.o),
+        ]
         m.d.comb += [t.eq(tanh.o), mac.a.eq(o), mac.t.eq(t), h_raw.eq(mac.o)]
         m.d.comb += [quantizer.x.eq(h_raw), self.h_new.eq(quantizer.o)]

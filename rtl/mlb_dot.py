@@ -8,8 +8,8 @@ from model.spec import AdderTreeSpec, ConstantMultiplierSpec, MlbDotSpec, XnorDo
 from rtl.adder_tree import AdderTree
 from rtl.constant_multiplier import ConstantMultiplier
 from rtl.shapes import codes, shape_of, sign
-from rtl.xnor_dot import XnorDot
 from rtl.unit import Unit
+from rtl.xnor_dot import XnorDot
 
 
 class MlbDot(Unit):
@@ -30,11 +30,13 @@ class MlbDot(Unit):
 
     def __init__(self, spec: MlbDotSpec) -> None:
         self.spec = spec
-        super().__init__({
-            "x": In(codes(spec.x.levels, spec.n)),
-            "w": In(codes(spec.w.levels, spec.n)),
-            "o": Out(shape_of(spec.format)),
-        })  # fmt: skip
+        super().__init__(
+            {
+                "x": In(codes(spec.x.levels, spec.n)),
+                "w": In(codes(spec.w.levels, spec.n)),
+                "o": Out(shape_of(spec.format)),
+            }
+        )
 
     def build(self) -> Module:
         m = Module()

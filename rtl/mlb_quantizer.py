@@ -1,6 +1,6 @@
 """Multi-level binarization."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Value
 from amaranth.lib.wiring import In, Out
 
 from model.spec import MlbQuantizerSpec
@@ -34,7 +34,7 @@ class MlbQuantizer(Unit):
         rest: Value = self.x.shift_left(common - source.frac) - (mlb.offset << up)
         signs: list[Value] = []
         for a in mlb.factors:
-            positive = ~rest[-1] if rest.shape().signed else Const(1, 1)
+            positive = ~rest[-1] if Shape.cast(rest.shape()).signed else Const(1, 1)
             signs.append(positive)
             rest = Mux(positive, rest - (a << up), rest + (a << up))
         m.d.comb += self.o.eq(Cat(*reversed(signs)))

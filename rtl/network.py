@@ -10,8 +10,8 @@ from model.spec import Folding, MemoryImage, NetworkSpec, Pool, Schedule, Weight
 from rtl.dense_layer import DenseLayer
 from rtl.lstm_layer import Beat, LstmLayer
 from rtl.shapes import shape_of
-from rtl.weight_memory import WeightMemory, WeightStorage
 from rtl.unit import Unit
+from rtl.weight_memory import WeightMemory, WeightStorage
 
 
 class Network(Unit):
@@ -40,15 +40,23 @@ class Network(Unit):
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, network: NetworkSpec, folding: Folding, weights: Weights,
-                 storage: WeightStorage = WeightStorage.INLINE) -> None:  # fmt: skip
+    def __init__(
+        self,
+        network: NetworkSpec,
+        folding: Folding,
+        weights: Weights,
+        storage: WeightStorage = WeightStorage.INLINE,
+    ) -> None:
         self.spec = Schedule(network=network, folding=folding)
         self.images, self.storage = memory_images(self.spec, weights), storage
         lstm, classes = network.lstm, network.dense.classes
         sample = data.StructLayout({"x": data.ArrayLayout(shape_of(lstm.source), lstm.features), "last": 1})
-        result = data.StructLayout({
-            "label": range(classes), "logits": data.ArrayLayout(shape_of(network.logit_format), classes),
-        })  # fmt: skip
+        result = data.StructLayout(
+            {
+                "label": range(classes),
+                "logits": data.ArrayLayout(shape_of(network.logit_format), classes),
+            }
+        )
         ports = {"i": In(stream.Signature(sample)), "o": Out(stream.Signature(result))}
         if storage is WeightStorage.EXTERNAL:
             for image in self.images:
@@ -65,15 +73,23 @@ class Network(Unit):
         last, address, beat = Signal(reset_less=True), Signal(range(blocks * s.beats)), Signal(range(s.beats))
         block = Signal(range(blocks))  # a group of units, or a class
         last_beat = beat == s.beats - 1
-        for image, port, at in zip(self.images, (lstm.weights, lstm.biases, dense.weights, dense.bias),
-                                   (address, block, address, block), strict=True):  # fmt: skip
+        for image, port, at in zip(
+            self.images,
+            (lstm.weights, lstm.biases, dense.weights, dense.bias),
+            (address, block, address, block),
+            strict=True,
+        ):
             self._memory(m, image, at, port)
 
         def run(layer_beat: Beat, blocks: int, following: str) -> None:
             """A beat a cycle, for every group of units or every class."""
             final = block == blocks - 1
-            m.d.comb += [layer_beat.valid.eq(1), layer_beat.first.eq(beat == 0), layer_beat.last.eq(last_beat),
-                         layer_beat.final.eq(final)]  # fmt: skip
+            m.d.comb += [
+                layer_beat.valid.eq(1),
+                layer_beat.first.eq(beat == 0),
+                layer_beat.last.eq(last_beat),
+                layer_beat.final.eq(final),
+            ]
             m.d.sync += [address.eq(address + 1), beat.eq(beat + 1)]
             with m.If(last_beat):
                 m.d.sync += [beat.eq(0), block.eq(block + 1)]
@@ -84,8 +100,11 @@ class Network(Unit):
         restart = Signal()
         m.d.comb += [lstm.restart.eq(restart), dense.restart.eq(restart)]
         m.d.comb += [lstm.samples.eq(self.i.payload.x), lstm.turn.eq(dense.turn)]
-        m.d.comb += [dense.lanes.eq(lstm.lanes), self.o.payload.logits.eq(dense.logits),
-                     self.o.payload.label.eq(dense.label)]  # fmt: skip
+        m.d.comb += [
+            dense.lanes.eq(lstm.lanes),
+            self.o.payload.logits.eq(dense.logits),
+            self.o.payload.label.eq(dense.label),
+        ]
         with m.FSM():
             with m.State("RESTART"):  # after a reset; the data registers themselves have none
                 m.d.comb += restart.eq(1)
@@ -97,19 +116,17 @@ class Network(Unit):
                     m.next = "STEP"
             with m.State("STEP"):
                 run(lstm.beat, s.groups, "STEP_END")
-            with m.State("STEP_END"):
-                with m.If(lstm.done):
-                    m.next = "DENSE"
-                    if s.network.dense.pool is Pool.LAST:
-                        with m.If(~last):
-                            m.next = "LOAD"
+            with m.State("STEP_END"), m.If(lstm.done):
+                m.next = "DENSE"
+                if s.network.dense.pool is Pool.LAST:
+                    with m.If(~last):
+                        m.next = "LOAD"
             with m.State("DENSE"):
                 run(dense.beat, s.network.dense.classes, "DENSE_END")
-            with m.State("DENSE_END"):
-                with m.If(dense.done):
-                    m.next = "LOAD"
-                    with m.If(last):
-                        m.next = "RESULT"
+            with m.State("DENSE_END"), m.If(dense.done):
+                m.next = "LOAD"
+                with m.If(last):
+                    m.next = "RESULT"
             with m.State("RESULT"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):

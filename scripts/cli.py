@@ -13,9 +13,12 @@ from scripts.train import train
 from scripts.units import units
 
 app = typer.Typer(
-    name="xnorforge", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    name="xnorforge",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
     help="Low-bit recurrent networks from training to checked hardware. Begin with: xnorforge train --data digits",
-)  # fmt: skip
+)
 for subcommand in (train, generate, simulate, synth, rom, info, units):
     app.command()(subcommand)
 

@@ -28,7 +28,16 @@ Pe = Annotated[int | None, typer.Option(help="Hidden units at once; the bundle's
 Simd = Annotated[int | None, typer.Option(help="Inputs a unit takes a cycle; the bundle's choice if not given.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Parameter of the unit, such as n=128; repeatable.")]
 
-EXPECTED = (BundleError, DataError, TrainingError, SimulationError, SynthError, RegistryError, ValueError, OSError)
+EXPECTED = (
+    BundleError,
+    DataError,
+    TrainingError,
+    SimulationError,
+    SynthError,
+    RegistryError,
+    ValueError,
+    OSError,
+)
 
 
 class UsageError(ValueError):
@@ -87,8 +96,10 @@ def refold(folding: Folding, pe: int | None, simd: int | None) -> Folding:
 
 def folding_line(schedule: Schedule) -> str:
     """The folding as built."""
-    return (f"pe {schedule.pe}, {schedule.x_lanes} + {schedule.h_lanes} inputs a cycle: "
-            f"{schedule.groups} groups of units x {schedule.beats} beats")  # fmt: skip
+    return (
+        f"pe {schedule.pe}, {schedule.x_lanes} + {schedule.h_lanes} inputs a cycle: "
+        f"{schedule.groups} groups of units x {schedule.beats} beats"
+    )
 
 
 def one_of(bundle: object, unit: str | None) -> None:

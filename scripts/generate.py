@@ -13,7 +13,19 @@ from rtl.network import Network
 from rtl.rom_files import FORMATS, write_all
 from rtl.verilog import emit
 from rtl.weight_memory import READMEMH_VERILOG, WeightStorage
-from scripts.console import Json, Pe, Settings, Simd, command, emit_json, folding_line, one_of, out, refold, table
+from scripts.console import (
+    Json,
+    Pe,
+    Settings,
+    Simd,
+    command,
+    emit_json,
+    folding_line,
+    one_of,
+    out,
+    refold,
+    table,
+)
 from synth.registry import build
 
 

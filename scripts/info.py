@@ -24,23 +24,39 @@ def info(bundle: Annotated[Path, typer.Argument(help="Bundle of a trained networ
     if json:
         return emit_json(about)
     schedule = Schedule(network=loaded.network, folding=loaded.design.folding)
-    table(f"Bundle {bundle}", [
-        ("network", f"LSTM {about['features']} -> {about['hidden']}, dense -> {about['classes']} on the {about['pool']} "
-                    f"hidden state, MLB ({about['activation_levels']},{about['weight_levels']})"),
-        ("trained on", f"{about['data']}, seed {about['settings']['seed']}"),
-        *((name.replace("_", ", "), percent(value)) for name, value in about["metrics"].items()),
-        ("folding", folding_line(schedule)), ("cycles a step", schedule.step_cycles),
-        ("cycles a sequence", f"{schedule.sequence_cycles(about['steps'])} of {about['steps']} steps"),
-        ("xnor operations a step", f"{about['xnor_operations_per_step']:,}"),
-        ("test samples", f"{about['test_sequences']} sequences"),
-    ])  # fmt: skip
-    table("Memory (bits)", [
-        *((f"weights {name}", f"{bits:>9,}") for name, bits in about["weight_bits"].items()),
-        *((f"state {name}", f"{bits:>9,}") for name, bits in about["state_bits"].items()),
-    ])  # fmt: skip
-    table("Formats (s signed, u unsigned; width.fraction bits)",
-          [(k, v if isinstance(v, str) else ", ".join(v)) for k, v in about["formats"].items()])  # fmt: skip
-    table("Scaling factors", [
-        (name, "   ".join(" ".join(f"{v:.6g}" for v in row) for row in rows)) for name, rows in about["factors"].items()
-    ])  # fmt: skip
+    table(
+        f"Bundle {bundle}",
+        [
+            (
+                "network",
+                f"LSTM {about['features']} -> {about['hidden']}, dense -> {about['classes']} on the {about['pool']} "
+                f"hidden state, MLB ({about['activation_levels']},{about['weight_levels']})",
+            ),
+            ("trained on", f"{about['data']}, seed {about['settings']['seed']}"),
+            *((name.replace("_", ", "), percent(value)) for name, value in about["metrics"].items()),
+            ("folding", folding_line(schedule)),
+            ("cycles a step", schedule.step_cycles),
+            ("cycles a sequence", f"{schedule.sequence_cycles(about['steps'])} of {about['steps']} steps"),
+            ("xnor operations a step", f"{about['xnor_operations_per_step']:,}"),
+            ("test samples", f"{about['test_sequences']} sequences"),
+        ],
+    )
+    table(
+        "Memory (bits)",
+        [
+            *((f"weights {name}", f"{bits:>9,}") for name, bits in about["weight_bits"].items()),
+            *((f"state {name}", f"{bits:>9,}") for name, bits in about["state_bits"].items()),
+        ],
+    )
+    table(
+        "Formats (s signed, u unsigned; width.fraction bits)",
+        [(k, v if isinstance(v, str) else ", ".join(v)) for k, v in about["formats"].items()],
+    )
+    table(
+        "Scaling factors",
+        [
+            (name, "   ".join(" ".join(f"{v:.6g}" for v in row) for row in rows))
+            for name, rows in about["factors"].items()
+        ],
+    )
     out.print(f"Next: xnorforge simulate {bundle}", soft_wrap=True)

@@ -34,5 +34,8 @@ def rom(
     if json:
         return emit_json({"files": files, "bits": bits})
     rows = [(i.name, f"{i.depth:>5} words x {i.width:>5} bits = {bits[i.name]:>9,} bits") for i in images]
-    table(f"ROM images ({kind})", [*rows, ("all", f"{sum(bits.values()):,} bits"), *(("file", f) for f in files)])
+    table(
+        f"ROM images ({kind})",
+        [*rows, ("all", f"{sum(bits.values()):,} bits"), *(("file", f) for f in files)],
+    )
     out.print(f"Next: xnorforge generate {bundle} --weights readmemh", soft_wrap=True)

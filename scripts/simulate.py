@@ -41,28 +41,54 @@ def simulate(
     schedule, start = Schedule(network=loaded.network, folding=folding), time.monotonic()
     folder = out_folder or bundle.resolve().parent / f"simulation-{chosen}"
     with err.status(f"{chosen}: building and running {len(samples)} sequences of {samples.shape[1]} steps"):
-        result = run(loaded.network, loaded.weights, folding, samples, folder=folder, simulator=chosen,
-                     stall=stall, seed=seed, waves=waves)  # fmt: skip
+        result = run(
+            loaded.network,
+            loaded.weights,
+            folding,
+            samples,
+            folder=folder,
+            simulator=chosen,
+            stall=stall,
+            seed=seed,
+            waves=waves,
+        )
     seconds = time.monotonic() - start
     predicted = schedule.sequence_cycles(samples.shape[1])
     figures = {
-        "sequences": result.sequences, "compared": result.compared, "differing": result.differing,
-        "first_difference": as_dict(result.first_difference), "accuracy_rtl": accuracy(result.labels, loaded.labels),
-        "accuracy_golden": accuracy(golden_labels(loaded, len(samples)), loaded.labels), "cycles": result.cycles,
-        "cycles_per_sequence": result.cycles_per_sequence, "cycles_per_sequence_predicted": predicted,
-        "cycles_per_step": schedule.step_cycles, "seconds": round(seconds, 2), "simulator": chosen,
+        "sequences": result.sequences,
+        "compared": result.compared,
+        "differing": result.differing,
+        "first_difference": as_dict(result.first_difference),
+        "accuracy_rtl": accuracy(result.labels, loaded.labels),
+        "accuracy_golden": accuracy(golden_labels(loaded, len(samples)), loaded.labels),
+        "cycles": result.cycles,
+        "cycles_per_sequence": result.cycles_per_sequence,
+        "cycles_per_sequence_predicted": predicted,
+        "cycles_per_step": schedule.step_cycles,
+        "seconds": round(seconds, 2),
+        "simulator": chosen,
         "folder": str(folder),
-    }  # fmt: skip
+    }
     if json:
         emit_json(figures)
     else:
-        table(f"Simulated with {chosen}: {folding_line(schedule)}", [
-            ("sequences", result.sequences), ("values compared", f"{result.compared:,}"),
-            ("values differing", f"{result.differing:,}"), ("accuracy of the RTL", percent(figures["accuracy_rtl"])),
-            ("accuracy of the golden model", percent(figures["accuracy_golden"])), ("cycles", f"{result.cycles:,}"),
-            ("cycles a sequence", f"{result.cycles_per_sequence or 'varying (stalls)'}; by the formula {predicted}"),
-            ("time", f"{seconds:.0f} s"), ("logs and vectors", folder),
-        ])  # fmt: skip
+        table(
+            f"Simulated with {chosen}: {folding_line(schedule)}",
+            [
+                ("sequences", result.sequences),
+                ("values compared", f"{result.compared:,}"),
+                ("values differing", f"{result.differing:,}"),
+                ("accuracy of the RTL", percent(figures["accuracy_rtl"])),
+                ("accuracy of the golden model", percent(figures["accuracy_golden"])),
+                ("cycles", f"{result.cycles:,}"),
+                (
+                    "cycles a sequence",
+                    f"{result.cycles_per_sequence or 'varying (stalls)'}; by the formula {predicted}",
+                ),
+                ("time", f"{seconds:.0f} s"),
+                ("logs and vectors", folder),
+            ],
+        )
         if result.first_difference:
             out.print(f"First difference: {result.first_difference}", soft_wrap=True, markup=False)
         else:

@@ -27,7 +27,7 @@ from scripts.console import (
     refold,
     table,
 )
-from synth.flow import find_liberty, synthesize
+from synth.flow import Effort, find_liberty, synthesize
 from synth.registry import build
 
 
@@ -38,8 +38,10 @@ def synth(
     settings: Settings = None,
     liberty: Annotated[Path | None, typer.Option(help="Liberty file (.lib, .lib.gz).")] = None,
     generic: Annotated[bool, typer.Option("--generic", help="Our generic gates, even if a library is found.")] = False,
-    effort: Annotated[str, typer.Option(help="area or speed.")] = "area",
-    roms: Annotated[bool, typer.Option("--roms", help="Build the weight ROMs from gates too; else they are ports.")] = False,
+    effort: Annotated[Effort, typer.Option(help="For the smallest or for the fastest netlist.")] = "area",
+    roms: Annotated[
+        bool, typer.Option("--roms", help="Build the weight ROMs from gates too; else they are ports.")
+    ] = False,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for everything.")] = 1200,
     pe: Pe = None,
     simd: Simd = None,
@@ -67,17 +69,27 @@ def synth(
     with tempfile.TemporaryDirectory() as scratch, err.status("writing Verilog") as status:
         verilog = Path(scratch) / f"{top}.v"
         verilog.write_text(emit(component, top))
-        report = synthesize([verilog], top, liberty=library, effort=effort, timeout_s=timeout,  # type: ignore[arg-type]
-                            workdir=out_folder, progress=status.update)  # fmt: skip
+        report = synthesize(
+            [verilog],
+            top,
+            liberty=library,
+            effort=effort,
+            timeout_s=timeout,
+            workdir=out_folder,
+            progress=status.update,
+        )
     if json:
         extra = {"rom_bits": rom_bits, "cycles_per_step": schedule.step_cycles} if schedule else {}
         return emit_json({**report.as_dict(), **extra})
-    delay = "not measured" if report.delay is None else f"{report.delay:.2f} {report.delay_unit} ({report.delay_source})"
+    delay = (
+        "not measured" if report.delay is None else f"{report.delay:.2f} {report.delay_unit} ({report.delay_source})"
+    )
     rows: list[tuple[str, object]] = [
         ("area", f"{report.area:,.1f} {report.area_unit}"),
         ("cells", f"{sum(report.cells.values()):,} of which {report.sequential_cells:,} registers"),
-        ("logic depth", f"{report.depth} two-input gates"), ("critical path", delay),
-    ]  # fmt: skip
+        ("logic depth", f"{report.depth} two-input gates"),
+        ("critical path", delay),
+    ]
     if schedule:
         where = "in the area" if roms else "not in the area: a memory of its own"
         rows += [("weight ROM", f"{rom_bits:,} bits, {where}"), ("cycles a step", schedule.step_cycles)]
@@ -89,4 +101,7 @@ def synth(
         table("Critical path, its named points", [(n, f"{a:8.3f}  {c}") for n, c, a in steps[:16]])
     for note in report.notes:
         out.print(f"Note: {note}", soft_wrap=True, markup=False)
-    out.print("Next: xnorforge synth " + (f"--unit {unit}" if unit else str(bundle)) + " --effort speed", soft_wrap=True)
+    out.print(
+        "Next: xnorforge synth " + (f"--unit {unit}" if unit else str(bundle)) + " --effort speed",
+        soft_wrap=True,
+    )

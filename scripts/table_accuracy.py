@@ -47,9 +47,17 @@ def hardware(bundle: bundles.Bundle, liberty: Path | None) -> dict[str, Any]:
     verilog.write_text(emit(Network(bundle.network, FOLDING, bundle.weights, WeightStorage.EXTERNAL), "network"))
     report = synthesize([verilog], "network", liberty=liberty, timeout_s=3000, progress=err.print)
     bits = sum(i.width * i.depth for i in memory_images(schedule, bundle.weights))
-    return {"area": report.area, "area_unit": report.area_unit, "depth": report.depth, "delay": report.delay,
-            "delay_unit": report.delay_unit, "library": report.library, "rom_bits": bits,
-            "cycles": schedule.step_cycles, "seconds": report.seconds}  # fmt: skip
+    return {
+        "area": report.area,
+        "area_unit": report.area_unit,
+        "depth": report.depth,
+        "delay": report.delay,
+        "delay_unit": report.delay_unit,
+        "library": report.library,
+        "rom_bits": bits,
+        "cycles": schedule.step_cycles,
+        "seconds": report.seconds,
+    }
 
 
 @command
@@ -64,8 +72,10 @@ def main(
     """Train every level and seed, synthesize seed 0 of each, and print the table."""
     torch.set_num_threads(1)
     library = liberty or find_liberty()
-    lines = ["| data | network | validation % | test % | area | depth | critical path | cycles/step | ROM bits |",
-             "|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    lines = [
+        "| data | network | validation % | test % | area | depth | critical path | cycles/step | ROM bits |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
     results: dict[str, Any] = {}
     for name in data.split(","):
         dataset, floats = load(name, data_root), {}
@@ -96,8 +106,10 @@ def _row(data: str, network: str, figures: list[dict[str, Any]], kind: str, cost
     if not cost:
         return f"| {data} | {network} | {scores[0]} | {scores[1]} | | | | | |"
     delay = "-" if cost["delay"] is None else f"{cost['delay']:.2f} {cost['delay_unit']}"
-    return (f"| {data} | {network} | {scores[0]} | {scores[1]} | {cost['area']:,.0f} {cost['area_unit']} | {cost['depth']} "
-            f"| {delay} | {cost['cycles']} | {cost['rom_bits']:,} |")  # fmt: skip
+    return (
+        f"| {data} | {network} | {scores[0]} | {scores[1]} | {cost['area']:,.0f} {cost['area_unit']} | {cost['depth']} "
+        f"| {delay} | {cost['cycles']} | {cost['rom_bits']:,} |"
+    )
 
 
 if __name__ == "__main__":

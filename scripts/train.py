@@ -52,15 +52,32 @@ def train(
     """
     torch.set_num_threads(1)  # one step is small: threads cost more than they bring
     activation, weight = parse_levels(levels)
-    config = TrainConfig(activation_levels=activation, weight_levels=weight, hidden=hidden, epochs=epochs,
-                         epochs_float=epochs_float, pool=pool, batch=batch, rate=rate, rate_float=rate_float,
-                         seed=seed)  # fmt: skip
+    config = TrainConfig(
+        activation_levels=activation,
+        weight_levels=weight,
+        hidden=hidden,
+        epochs=epochs,
+        epochs_float=epochs_float,
+        pool=pool,
+        batch=batch,
+        rate=rate,
+        rate_float=rate_float,
+        seed=seed,
+    )
     dataset, folding = load(data, data_root), Folding(pe=pe, simd=simd)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("epoch {task.completed}/{task.total}"),
-               TextColumn("{task.fields[state]}"), TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("epoch {task.completed}/{task.total}"),
+        TextColumn("{task.fields[state]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=err) as bar:
-        tasks = {"float": bar.add_task(PHASES["float"], total=epochs_float, state=""),
-                 "mlb": bar.add_task(PHASES["mlb"], total=epochs, state="")}  # fmt: skip
+        tasks = {
+            "float": bar.add_task(PHASES["float"], total=epochs_float, state=""),
+            "mlb": bar.add_task(PHASES["mlb"], total=epochs, state=""),
+        }
 
         def progress(phase: str, done: int, of: int, loss: float, score: float) -> None:
             bar.update(tasks[phase], completed=done, state=f"loss {loss:.4f}, validation {percent(score)}")
@@ -74,9 +91,13 @@ def train(
     if json:
         return emit_json(result)
     sizes = ", ".join(f"{name} {size}" for name, size in dataset.sizes.items())
-    table(f"Trained on {dataset.name} ({sizes} sequences), seed {seed}", [
-        ("float LSTM, test", percent(result["accuracy_float"])),
-        (f"MLB LSTM ({activation},{weight}), test", percent(result["accuracy_golden"])),
-        ("time", f"{result['seconds']:.0f} s"), ("bundle", result["bundle"]),
-    ])  # fmt: skip
+    table(
+        f"Trained on {dataset.name} ({sizes} sequences), seed {seed}",
+        [
+            ("float LSTM, test", percent(result["accuracy_float"])),
+            (f"MLB LSTM ({activation},{weight}), test", percent(result["accuracy_golden"])),
+            ("time", f"{result['seconds']:.0f} s"),
+            ("bundle", result["bundle"]),
+        ],
+    )
     out.print(f"Next: xnorforge simulate {result['bundle']}", soft_wrap=True)

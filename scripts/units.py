@@ -15,9 +15,18 @@ def units(json: Json = False) -> None:
     Example: xnorforge synth --unit popcount --set n=128
     """
     if json:
-        return emit_json({"units": [
-            {"name": n, "summary": summary(n), "parameters": {k: show(v) for k, v in parameters(n).items()}} for n in UNITS
-        ]})  # fmt: skip
+        return emit_json(
+            {
+                "units": [
+                    {
+                        "name": n,
+                        "summary": summary(n),
+                        "parameters": {k: show(v) for k, v in parameters(n).items()},
+                    }
+                    for n in UNITS
+                ]
+            }
+        )
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("unit", "what it computes", "parameters (--set name=value)"):
         grid.add_column(heading, no_wrap=heading == "unit")

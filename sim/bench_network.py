@@ -43,8 +43,13 @@ async def record(dut) -> None:
         moved |= sink.sample(cycle)
         await RisingEdge(dut.clk)
         cycle, idle = cycle + 1, 0 if moved else idle + 1
-    job.save(**recorder.arrays, **sink.arrays, **{f"cycle_{k}": v for k, v in recorder.cycles.items()},
-             taken=source.taken, cycles=np.array(cycle))  # fmt: skip
+    job.save(
+        **recorder.arrays,
+        **sink.arrays,
+        **{f"cycle_{k}": v for k, v in recorder.cycles.items()},
+        taken=source.taken,
+        cycles=np.array(cycle),
+    )
 
 
 class Source:
@@ -95,9 +100,10 @@ class Sink:
         self._label_width, self._logit_width = settings["label_width"], settings["logit_width"]
         self._ready, self._waiting = False, None
         self.arrays = {
-            "label": np.full(sequences, job.UNKNOWN), "logits": np.full((sequences, self._classes), job.UNKNOWN),
+            "label": np.full(sequences, job.UNKNOWN),
+            "logits": np.full((sequences, self._classes), job.UNKNOWN),
             "cycle_logits": np.full(sequences, -1, np.int64),
-        }  # fmt: skip
+        }
 
     @property
     def complete(self) -> bool:
@@ -140,12 +146,18 @@ class Recorder:
         self._pe, self._groups, hidden = settings["pe"], settings["groups"], settings["hidden"]
         self._hidden, self._signed, self._steps = hidden, settings["signed"], steps
         self._levels, self._features = settings["levels"], features
-        self._x, self._strobes = layer.x, [layer.x_valid, layer.gates_valid, layer.cell_valid, layer.hidden_valid]
+        self._x, self._strobes = (
+            layer.x,
+            [layer.x_valid, layer.gates_valid, layer.cell_valid, layer.hidden_valid],
+        )
         units = [getattr(layer, f"lstm_unit_{p}") for p in range(self._pe)]
-        by_gate = {name: [[getattr(u, f"{name}_{g}") for g in GATES] for u in units]
-                   for name in ("z", "activation", "gate")}  # fmt: skip
-        one = {name: [getattr(u, "h_new" if name == "h" else name) for u in units]
-               for name in ("c_raw", "c", "t", "h_raw", "h")}  # fmt: skip
+        by_gate = {
+            name: [[getattr(u, f"{name}_{g}") for g in GATES] for u in units] for name in ("z", "activation", "gate")
+        }
+        one = {
+            name: [getattr(u, "h_new" if name == "h" else name) for u in units]
+            for name in ("c_raw", "c", "t", "h_raw", "h")
+        }
         self._stages = {
             "gates_valid": {n: by_gate[n] for n in ("z", "activation")},
             "cell_valid": {"gate": by_gate["gate"], "c_raw": one["c_raw"], "c": one["c"]},

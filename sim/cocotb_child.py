@@ -27,22 +27,35 @@ def main(job_file: str) -> None:
     arguments = ["-Wno-fatal", "--x-assign", "0"] if verilator else ["-g2005"]
     built = folder / "built"
     runner.build(
-        sources=sources, hdl_toplevel=job["top"], build_dir=folder / "build", always=not built.exists(),
-        timescale=("1ns", "1ps"), waves=job["waves"], build_args=arguments, log_file=folder / "build.log",
-    )  # fmt: skip
+        sources=sources,
+        hdl_toplevel=job["top"],
+        build_dir=folder / "build",
+        always=not built.exists(),
+        timescale=("1ns", "1ps"),
+        waves=job["waves"],
+        build_args=arguments,
+        log_file=folder / "build.log",
+    )
     built.touch()
     runner.test(
-        test_module=job["bench"], hdl_toplevel=job["top"], hdl_toplevel_lang="verilog",
-        build_dir=folder / "build", test_dir=folder,
-        results_xml=folder / "results.xml", extra_env={"XNORFORGE_JOB": job_file}, waves=job["waves"],
-        log_file=folder / "simulation.log", seed=job["seed"],
-    )  # fmt: skip
+        test_module=job["bench"],
+        hdl_toplevel=job["top"],
+        hdl_toplevel_lang="verilog",
+        build_dir=folder / "build",
+        test_dir=folder,
+        results_xml=str(folder / "results.xml"),
+        extra_env={"XNORFORGE_JOB": job_file},
+        waves=job["waves"],
+        log_file=folder / "simulation.log",
+        seed=job["seed"],
+    )
 
 
 def _control_file(job: dict[str, Any], folder: Path) -> Path:
     """The signals a bench reads and drives, for Verilator: ``public`` maps a module to names (``*`` matches any)."""
-    lines = [f'public_flat_rw -module "{module}" -var "{name}"' for module, names in job["public"].items()
-             for name in names]  # fmt: skip
+    lines = [
+        f'public_flat_rw -module "{module}" -var "{name}"' for module, names in job["public"].items() for name in names
+    ]
     path = folder / "public.vlt"
     path.write_text("\n".join(["`verilator_config", *lines, ""]))
     return path

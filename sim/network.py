@@ -22,15 +22,24 @@ TOP = "network"
 
 #: Which pipeline stage shows a value; values of one stage are told apart by their order here.
 STAGE = {
-    "x": "x_valid", "z": "gates_valid", "activation": "gates_valid", "gate": "cell_valid", "c_raw": "cell_valid",
-    "c": "cell_valid", "t": "hidden_valid", "h_raw": "hidden_valid", "h": "hidden_valid", "logits": "logits",
+    "x": "x_valid",
+    "z": "gates_valid",
+    "activation": "gates_valid",
+    "gate": "cell_valid",
+    "c_raw": "cell_valid",
+    "c": "cell_valid",
+    "t": "hidden_valid",
+    "h_raw": "hidden_valid",
+    "h": "hidden_valid",
+    "logits": "logits",
     "label": "logits",
-}  # fmt: skip
+}
 
 PUBLIC = {
-    TOP: ("clk", "rst", "i__*", "o__*"), "lstm_layer": ("x", "*_valid"),
+    TOP: ("clk", "rst", "i__*", "o__*"),
+    "lstm_layer": ("x", "*_valid"),
     "lstm_unit": ("z_*", "activation_*", "gate_*", "c_raw", "c", "t", "h_raw", "h_new"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +58,15 @@ class Difference:
     def __str__(self) -> str:
         where = [f"sequence {self.sequence}"]
         where += [f"step {self.step}"] if self.step is not None else []
-        where += [f"{'feature' if self.value == 'x' else 'class' if self.value == 'logits' else 'unit'} {self.unit}"] \
-            if self.unit is not None else []  # fmt: skip
+        where += (
+            [f"{'feature' if self.value == 'x' else 'class' if self.value == 'logits' else 'unit'} {self.unit}"]
+            if self.unit is not None
+            else []
+        )
         where += [f"gate {self.gate}"] if self.gate is not None else []
         where += [f"cycle {self.cycle}"] if self.cycle is not None else []
-        return f"{self.value} at {', '.join(where)}: expected {self.expected}, got {'unknown' if self.got is None else self.got}"
+        got = "unknown" if self.got is None else self.got
+        return f"{self.value} at {', '.join(where)}: expected {self.expected}, got {got}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,15 +121,32 @@ def simulate(
         verilog.write_text(emit(Network(network, folding, weights, WeightStorage.INLINE), TOP))
     lstm = network.lstm
     settings: dict[str, Any] = {
-        "pe": schedule.pe, "groups": schedule.groups, "hidden": lstm.hidden, "levels": lstm.activation_levels,
-        "sample_width": lstm.source.width, "classes": network.dense.classes,
-        "label_width": max(1, (network.dense.classes - 1).bit_length()), "logit_width": network.logit_format.width,
-        "stall": stall, "seed": seed, "sequence_cycles": schedule.sequence_cycles(samples.shape[1]),
+        "pe": schedule.pe,
+        "groups": schedule.groups,
+        "hidden": lstm.hidden,
+        "levels": lstm.activation_levels,
+        "sample_width": lstm.source.width,
+        "classes": network.dense.classes,
+        "label_width": max(1, (network.dense.classes - 1).bit_length()),
+        "logit_width": network.logit_format.width,
+        "stall": stall,
+        "seed": seed,
+        "sequence_cycles": schedule.sequence_cycles(samples.shape[1]),
         "signed": _signedness(network),
-    }  # fmt: skip
-    observed = run_bench("sim.bench_network", sources=[verilog], top=TOP, folder=folder, simulator=simulator,
-                         public=PUBLIC, vectors={"samples": samples}, settings=settings, waves=waves, seed=seed,
-                         timeout_s=timeout_s)  # fmt: skip
+    }
+    observed = run_bench(
+        "sim.bench_network",
+        sources=[verilog],
+        top=TOP,
+        folder=folder,
+        simulator=simulator,
+        public=PUBLIC,
+        vectors={"samples": samples},
+        settings=settings,
+        waves=waves,
+        seed=seed,
+        timeout_s=timeout_s,
+    )
     return _compare(golden, observed, schedule)
 
 
@@ -128,10 +158,15 @@ def _signedness(network: NetworkSpec) -> dict[str, Any]:
         return [format_of(k).signed for k in range(len(GATES))]
 
     return {
-        "z": per_gate(lstm.z_format), "activation": per_gate(lambda k: lstm.activation(k).target),
-        "gate": [False] * len(GATES), "c": False, "h": False, "c_raw": lstm.c_raw_format.signed,
-        "t": lstm.tanh.target.signed, "h_raw": lstm.mac.format.signed,
-    }  # fmt: skip
+        "z": per_gate(lstm.z_format),
+        "activation": per_gate(lambda k: lstm.activation(k).target),
+        "gate": [False] * len(GATES),
+        "c": False,
+        "h": False,
+        "c_raw": lstm.c_raw_format.signed,
+        "t": lstm.tanh.target.signed,
+        "h_raw": lstm.mac.format.signed,
+    }
 
 
 def _compare(golden: Trace, observed: dict[str, NDArray[np.int64]], schedule: Schedule) -> Result:
@@ -148,12 +183,26 @@ def _compare(golden: Trace, observed: dict[str, NDArray[np.int64]], schedule: Sc
         place = int(wrong[np.argmin(seen)])
         key = (int(seen.min()), order, place)
         if first is None or key < first[0]:
-            first = key, _difference(name, np.unravel_index(place, expected.shape), int(expected.flat[place]),
-                                     int(got.flat[place]), int(seen.min()))  # fmt: skip
+            first = (
+                key,
+                _difference(
+                    name,
+                    np.unravel_index(place, expected.shape),
+                    int(expected.flat[place]),
+                    int(got.flat[place]),
+                    int(seen.min()),
+                ),
+            )
     spent = observed["cycle_logits"] - observed["taken"]
-    return Result(sequences=len(golden.label), compared=compared, differing=differing,
-                  first_difference=first[1] if first else None, labels=observed["label"],
-                  cycles=int(observed["cycles"]), cycles_per_sequence=int(spent[0]) if np.ptp(spent) == 0 else None)  # fmt: skip
+    return Result(
+        sequences=len(golden.label),
+        compared=compared,
+        differing=differing,
+        first_difference=first[1] if first else None,
+        labels=observed["label"],
+        cycles=int(observed["cycles"]),
+        cycles_per_sequence=int(spent[0]) if np.ptp(spent) == 0 else None,
+    )
 
 
 def _cycles_of(cycles: NDArray[np.int64], shape: tuple[int, ...], name: str, schedule: Schedule) -> NDArray[np.int64]:
@@ -170,10 +219,15 @@ def _difference(name: str, place: tuple[Any, ...], expected: int, got: int, cycl
     at = [int(i) for i in place]
     inside = len(at) > 2  # x, and the values of units
     return Difference(
-        value=name, sequence=at[0], step=at[1] if inside else None, unit=at[-1] if len(at) > 1 else None,
-        gate=GATES[at[2]] if len(at) == 4 else None, expected=expected, got=None if got == UNKNOWN else got,
+        value=name,
+        sequence=at[0],
+        step=at[1] if inside else None,
+        unit=at[-1] if len(at) > 1 else None,
+        gate=GATES[at[2]] if len(at) == 4 else None,
+        expected=expected,
+        got=None if got == UNKNOWN else got,
         cycle=cycle if cycle < np.iinfo(np.int64).max else None,
-    )  # fmt: skip
+    )
 
 
 def as_dict(difference: Difference | None) -> dict[str, Any] | None:

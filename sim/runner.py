@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cocotb_tools.runner import get_results
+from cocotb_tools.check_results import get_results
 from numpy.typing import NDArray
 
 from sim.simulators import SimulationError, SimulatorName, environment
@@ -58,7 +58,9 @@ def run_bench(
         If building or running fails or takes longer than ``timeout_s`` seconds, or the bench fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    key = hashlib.sha256(repr((simulator, top, waves, public)).encode() + b"".join(p.read_bytes() for p in sources)).hexdigest()
+    key = hashlib.sha256(
+        repr((simulator, top, waves, public)).encode() + b"".join(p.read_bytes() for p in sources)
+    ).hexdigest()
     stamp = folder / "built-from"
     if not stamp.exists() or stamp.read_text() != key:
         shutil.rmtree(folder / "build", ignore_errors=True)
@@ -68,20 +70,33 @@ def run_bench(
         (folder / stale).unlink(missing_ok=True)
     np.savez_compressed(folder / "vectors.npz", allow_pickle=False, **vectors)
     job = {
-        "bench": bench, "sources": [str(p.resolve()) for p in sources], "top": top, "folder": str(folder.resolve()),
-        "simulator": simulator, "waves": waves, "seed": seed, "settings": dict(settings or {}), "public": {k: list(v) for k, v in public.items()},
-    }  # fmt: skip
+        "bench": bench,
+        "sources": [str(p.resolve()) for p in sources],
+        "top": top,
+        "folder": str(folder.resolve()),
+        "simulator": simulator,
+        "waves": waves,
+        "seed": seed,
+        "settings": dict(settings or {}),
+        "public": {k: list(v) for k, v in public.items()},
+    }
     job_file = (folder / "job.json").resolve()
     job_file.write_text(json.dumps(job, indent=1))
-    code = _run_child([sys.executable, "-m", "sim.cocotb_child", str(job_file)], environment(simulator),
-                      folder / "child.log", timeout_s)  # fmt: skip
+    code = _run_child(
+        [sys.executable, "-m", "sim.cocotb_child", str(job_file)],
+        environment(simulator),
+        folder / "child.log",
+        timeout_s,
+    )
     if not (folder / "results.xml").exists():
-        raise SimulationError(f"Simulation with {simulator} must run to its end, and it stopped ({code}): "
-                              f"{_last_error(folder)}")  # fmt: skip
+        raise SimulationError(
+            f"Simulation with {simulator} must run to its end, and it stopped ({code}): {_last_error(folder)}"
+        )
     tests, failed = get_results(folder / "results.xml")
     if failed or not tests or not (folder / "observed.npz").exists():
-        raise SimulationError(f"Bench {bench} must pass, and {failed} of its {tests} tests failed: "
-                              f"{_last_error(folder)}")  # fmt: skip
+        raise SimulationError(
+            f"Bench {bench} must pass, and {failed} of its {tests} tests failed: {_last_error(folder)}"
+        )
     with np.load(folder / "observed.npz", allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
@@ -90,8 +105,15 @@ def _run_child(command: Sequence[str], env: dict[str, str], log: Path, timeout_s
     """Run a process group to its end; kill all of it on a time-out or an interrupt."""
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH", "")]))
     with open(log, "w") as output:
-        child = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT,
-                                 stdin=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
+        child = subprocess.Popen(
+            command,
+            env=env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         try:
             return child.wait(timeout_s)
         except subprocess.TimeoutExpired:

@@ -30,8 +30,15 @@ class UnitResult:
     first_difference: str | None
 
 
-def simulate_unit(unit: Unit, *, folder: Path, simulator: SimulatorName, count: int = 200, seed: int = 0,
-                  verilog: Path | None = None) -> UnitResult:  # fmt: skip
+def simulate_unit(
+    unit: Unit,
+    *,
+    folder: Path,
+    simulator: SimulatorName,
+    count: int = 200,
+    seed: int = 0,
+    verilog: Path | None = None,
+) -> UnitResult:
     """Extremes and ``count`` random vectors through the emitted (or the given) Verilog.
 
     Raises
@@ -47,9 +54,16 @@ def simulate_unit(unit: Unit, *, folder: Path, simulator: SimulatorName, count: 
         verilog.write_text(emit(unit, TOP))
     ports: dict[str, Any] = {name: member.shape for name, member in unit.signature.members.items()}
     packed = {name: _packed(values, ports[name]) for name, values in vectors.items()}
-    got = run_bench("sim.bench_unit", sources=[verilog], top=TOP, folder=folder, simulator=simulator,
-                    public={TOP: tuple(ports)}, vectors=packed,
-                    settings={"signed": Shape.cast(ports["o"]).signed})["o"]  # fmt: skip
+    got = run_bench(
+        "sim.bench_unit",
+        sources=[verilog],
+        top=TOP,
+        folder=folder,
+        simulator=simulator,
+        public={TOP: tuple(ports)},
+        vectors=packed,
+        settings={"signed": Shape.cast(ports["o"]).signed},
+    )["o"]
     wrong = np.flatnonzero(expected != got)
     first = None
     if len(wrong):

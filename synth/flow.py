@@ -20,8 +20,9 @@ from synth.errors import SynthError
 from synth.liberty import GENERIC, Library, find_liberty, load_library
 from synth.netlist import Gate, Netlist, Point
 from synth.process import Budget
+from synth.yosys import Effort
 
-__all__ = ["SynthError", "SynthReport", "find_liberty", "synthesize"]
+__all__ = ["Effort", "SynthError", "SynthReport", "find_liberty", "synthesize"]
 
 AreaUnit = Literal["um2", "NAND2 equivalents"]
 DelayUnit = Literal["ns", "gate delays"]
@@ -55,7 +56,7 @@ class SynthReport:
     delay_source: str | None
     critical_path: list[tuple[str, str, float]]
     library: str
-    effort: yosys.Effort
+    effort: Effort
     tools: dict[str, str]
     seconds: float
     note: str | None = None
@@ -71,7 +72,7 @@ def synthesize(
     top: str,
     *,
     liberty: Path | None = None,
-    effort: yosys.Effort = "area",
+    effort: Effort = "area",
     timeout_s: float = 1200,
     workdir: Path | None = None,
     progress: Callable[[str], None] | None = None,
@@ -86,7 +87,7 @@ def synthesize(
 
     Raises SynthError, one sentence, for a bad argument, a failing tool and a used-up time.
     """
-    if effort not in get_args(yosys.Effort):
+    if effort not in get_args(Effort):
         raise SynthError(f"Effort must be 'area' or 'speed', not {effort!r}")
     if not (timeout_s > 0 and math.isfinite(timeout_s)):
         raise SynthError(f"Time limit must be a positive number of seconds, not {timeout_s!r}")
@@ -98,9 +99,7 @@ def synthesize(
         if not path.is_file():
             raise SynthError(f"Verilog file must be an existing file, not {str(path)!r}")
         if re.search(r'["\n]', str(path)):
-            raise SynthError(
-                f"Verilog file must have no quote and no line break in its path, not {str(path)!r}"
-            )
+            raise SynthError(f"Verilog file must have no quote and no line break in its path, not {str(path)!r}")
     budget = Budget(limit_s=timeout_s)
     tell = progress or (lambda _: None)
     if workdir is None:
@@ -109,9 +108,7 @@ def synthesize(
     try:
         workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SynthError(
-            f"Work folder must be a folder that can be made, not {str(workdir)!r} ({error})"
-        ) from None
+        raise SynthError(f"Work folder must be a folder that can be made, not {str(workdir)!r} ({error})") from None
     return _synthesize(verilog, top, liberty, effort, workdir.resolve(), budget, tell)
 
 
@@ -119,7 +116,7 @@ def _synthesize(
     verilog: Sequence[Path],
     top: str,
     liberty: Path | None,
-    effort: yosys.Effort,
+    effort: Effort,
     workdir: Path,
     budget: Budget,
     progress: Callable[[str], None],
@@ -188,22 +185,14 @@ def _smallest(top: str, library: Library, workdir: Path, notes: list[str]) -> tu
             netlist = Netlist(file, top)
             for gate in netlist.gates:
                 if gate.type not in library.cells:
-                    raise SynthError(
-                        f"Cells of the design must be in library {library.name!r}, not {gate.type!r}"
-                    )
+                    raise SynthError(f"Cells of the design must be in library {library.name!r}, not {gate.type!r}")
             area = math.fsum(library.cells[gate.type].area for gate in netlist.gates)
             found.append((round(area, 6), name, netlist))
     area, name, netlist = min(found, key=lambda candidate: candidate[0])
     for suffix in (".v", ".json"):
         shutil.copyfile(workdir / f"{name}{suffix}", workdir / f"netlist{suffix}")
-    if (
-        name == yosys.MAPPED_FULL_ADDERS
-        and library.full_adder
-        and library.full_adder.cell in netlist.counts()
-    ):
-        notes.append(
-            f"Full adders are mapped onto {library.full_adder.cell}, which makes the netlist smaller."
-        )
+    if name == yosys.MAPPED_FULL_ADDERS and library.full_adder and library.full_adder.cell in netlist.counts():
+        notes.append(f"Full adders are mapped onto {library.full_adder.cell}, which makes the netlist smaller.")
     return netlist, area
 
 
@@ -216,16 +205,20 @@ class _Timing:
 
 
 def _time(
-    netlist: Netlist, top: str, library: Library, generic: bool, workdir: Path, budget: Budget,
-    progress: Callable[[str], None], tools: dict[str, str],
-) -> _Timing:  # fmt: skip
+    netlist: Netlist,
+    top: str,
+    library: Library,
+    generic: bool,
+    workdir: Path,
+    budget: Budget,
+    progress: Callable[[str], None],
+    tools: dict[str, str],
+) -> _Timing:
     """Delay and critical path: of the generic library in gate delays, of any other by OpenSTA."""
     if generic:
         delay, path = netlist.longest_path(
             delay=lambda gate: library.cells[gate.type].delay or 0.0,
-            setup=lambda gate: (
-                library.cells[gate.type].setup if library.cells[gate.type].sequential else None
-            ),
+            setup=lambda gate: library.cells[gate.type].setup if library.cells[gate.type].sequential else None,
         )
         return _Timing(delay=delay, source="unit gate delays", path=path, note=None)
     program = sta.find_sta()
@@ -233,9 +226,7 @@ def _time(
         note = f"There is no delay because OpenSTA is not installed; to install it type: {sta.INSTALL}"
         return _Timing(delay=None, source=None, path=[], note=note)
     registers = [gate for gate in netlist.gates if library.cells[gate.type].sequential]
-    clocks = {
-        netlist.inputs.get(gate.inputs.get(library.cells[gate.type].clock or "", -1)) for gate in registers
-    }
+    clocks = {netlist.inputs.get(gate.inputs.get(library.cells[gate.type].clock or "", -1)) for gate in registers}
     clock = next(iter(clocks), None)
     if registers and (len(clocks) > 1 or clock is None or not re.fullmatch(r"[A-Za-z_]\w*", clock, re.ASCII)):
         note = "There is no delay because not all registers are clocked by the rising edge of one input port."

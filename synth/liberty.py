@@ -117,9 +117,7 @@ def _read_cell(name: str, body: str, source: Path) -> Cell:
         # Filler and antenna cells may leave the area out.
         size = float(area[1]) if area else 0.0
     except ValueError:
-        raise SynthError(
-            f"Area of cell {name} in {str(source)!r} must be a number, not {area and area[1]!r}"
-        ) from None
+        raise SynthError(f"Area of cell {name} in {str(source)!r} must be a number, not {area and area[1]!r}") from None
     flip_flop = re.search(r"\bff(_bank)?\s*\(", body) is not None
     clock = re.search(r'\bclocked_on\s*:\s*"\s*\(?\s*(\w+)\s*\)?\s*"', body)
     return Cell(
@@ -143,9 +141,7 @@ def _find_full_adder(cells: Mapping[str, str]) -> FullAdder | None:
     """The smallest cell with three inputs whose two outputs are exactly their sum and carry, if any."""
     found: list[tuple[float, FullAdder]] = []
     for name, body in cells.items():
-        if len(re.findall(r"\bfunction\s*:", body)) != 2 or re.search(
-            r"\b(dont_use\s*:\s*true|ff|latch)\b", body
-        ):
+        if len(re.findall(r"\bfunction\s*:", body)) != 2 or re.search(r"\b(dont_use\s*:\s*true|ff|latch)\b", body):
             continue
         pins = re.split(r'\bpin\s*\(\s*"?(\w+)"?\s*\)', body)[1:]
         inputs, outputs = [], {}
@@ -174,9 +170,7 @@ def truth_table(function: str, inputs: list[str]) -> tuple[bool, ...] | None:
     they bind in the order not, xor, and, or.
     """
     tokens = re.findall(r"\w+|[!'^&*|+()]", function)
-    if "".join(tokens) != re.sub(r"\s", "", function) or not {t for t in tokens if t[0].isalpha()} <= set(
-        inputs
-    ):
+    if "".join(tokens) != re.sub(r"\s", "", function) or not {t for t in tokens if t[0].isalpha()} <= set(inputs):
         return None
     rows = itertools.product((False, True), repeat=len(inputs))
     try:

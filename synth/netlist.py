@@ -44,13 +44,9 @@ class Netlist:
         for name, cell in module["cells"].items():
             directions = cell.get("port_directions")
             if directions is None:
-                raise SynthError(
-                    f"Cells of the mapped netlist must be cells of the library, not {cell['type']!r}"
-                )
+                raise SynthError(f"Cells of the mapped netlist must be cells of the library, not {cell['type']!r}")
             # A cell pin in a Liberty library or of a Yosys gate is one bit wide.
-            nets = {
-                pin: bits[0] for pin, bits in cell["connections"].items() if bits and isinstance(bits[0], int)
-            }
+            nets = {pin: bits[0] for pin, bits in cell["connections"].items() if bits and isinstance(bits[0], int)}
             self.gates.append(
                 Gate(
                     name=name,
@@ -75,13 +71,7 @@ class Netlist:
     def pin_name(self, gate_name: str, pin: str) -> str:
         """`gate/pin` as the source has it: the net on an output pin, the register behind an input pin."""
         gate = self._by_name.get(gate_name)
-        nets = (
-            []
-            if gate is None
-            else [gate.outputs[pin]]
-            if pin in gate.outputs
-            else list(gate.outputs.values())
-        )
+        nets = [] if gate is None else [gate.outputs[pin]] if pin in gate.outputs else list(gate.outputs.values())
         named = [name for net in nets if (name := self.net_name(net)) is not None]
         return named[0] if named else f"{gate_name}/{pin}"
 
@@ -110,9 +100,7 @@ class Netlist:
                 arrival.update(dict.fromkeys(gate.outputs.values(), delay(gate)))
         for gate in through:
             # A net without a driver is as good as a constant.
-            sources = [
-                net for net in set(gate.inputs.values()) if net in driver and setup(driver[net]) is None
-            ]
+            sources = [net for net in set(gate.inputs.values()) if net in driver and setup(driver[net]) is None]
             waiting[gate.name] = len(sources)
             for net in sources:
                 readers.setdefault(net, []).append(gate)
@@ -133,8 +121,11 @@ class Netlist:
                         ready.append(reader)
         if done < len(through):
             self._refuse_loop(through, waiting, driver)
-        ends = [(arrival[net], net, Point(name=name, cell="output port", arrival=arrival[net]))
-                for net, name in self.outputs.items() if net in arrival]  # fmt: skip
+        ends = [
+            (arrival[net], net, Point(name=name, cell="output port", arrival=arrival[net]))
+            for net, name in self.outputs.items()
+            if net in arrival
+        ]
         for gate in self.gates:
             need = setup(gate)
             for pin, net in gate.inputs.items() if need is not None else ():
@@ -174,9 +165,7 @@ class Netlist:
         while gate not in seen:
             seen.append(gate)
             gate = next(
-                driver[net]
-                for net in gate.inputs.values()
-                if net in driver and waiting.get(driver[net].name, 0)
+                driver[net] for net in gate.inputs.values() if net in driver and waiting.get(driver[net].name, 0)
             )
         nets = [net for stuck in seen[seen.index(gate) :] for net in stuck.outputs.values()]
         name = next((self.net_name(net) for net in nets if self.net_name(net)), gate.name)

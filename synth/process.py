@@ -72,8 +72,7 @@ def run_program(
         return process.wait(timeout=budget.left())
     except (queue.Empty, subprocess.TimeoutExpired):
         raise SynthError(
-            f"Synthesis must finish within {budget.limit_s:g} s, "
-            f"not be still {doing()} after {budget.elapsed():.1f} s"
+            f"Synthesis must finish within {budget.limit_s:g} s, not be still {doing()} after {budget.elapsed():.1f} s"
         ) from None
     finally:
         # After a good end the group is empty, unless the program left something behind.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
@@ -81,16 +82,31 @@ def reconstruct(factors: Factors = (64, 32, 16), offset: int = 0) -> Unit:
 
 
 def narrow(
-    width: int = 20, frac: int = 14, to_width: int = 10, to_frac: int = 6, rounding: str = "floor",
+    width: int = 20,
+    frac: int = 14,
+    to_width: int = 10,
+    to_frac: int = 6,
+    rounding: str = "floor",
     overflow: str = "saturate",
-) -> Unit:  # fmt: skip
+) -> Unit:
     """Narrowing of a signed fixed-point number; rounding floor or nearest_even, overflow saturate or wrap."""
-    return Narrow(NarrowSpec(source=Format(width, frac), target=Format(to_width, to_frac),
-                             rounding=Rounding(rounding), overflow=Overflow(overflow)))  # fmt: skip
+    return Narrow(
+        NarrowSpec(
+            source=Format(width, frac),
+            target=Format(to_width, to_frac),
+            rounding=Rounding(rounding),
+            overflow=Overflow(overflow),
+        )
+    )
 
 
 def pwl_activation(
-    function: str = "sigmoid", width: int = 10, frac: int = 6, to_width: int = 8, to_frac: int = 8, segments: int = 32
+    function: str = "sigmoid",
+    width: int = 10,
+    frac: int = 6,
+    to_width: int = 8,
+    to_frac: int = 8,
+    segments: int = 32,
 ) -> Unit:
     """Piecewise-linear sigmoid or tanh of a signed input; the sigmoid's output is unsigned."""
     if function not in ("sigmoid", "tanh"):
@@ -111,9 +127,20 @@ def mac(a: Factors = (16, 8, 4), offset: int = 32, width: int = 8, frac: int = 7
 
 UNITS: dict[str, Callable[..., Unit]] = {
     f.__name__: f
-    for f in (popcount, xnor_dot, mlb_dot, constant_multiplier, adder_tree, mlb_quantizer, reconstruct, narrow,
-              pwl_activation, xnor_multiplier, mac)
-}  # fmt: skip
+    for f in (
+        popcount,
+        xnor_dot,
+        mlb_dot,
+        constant_multiplier,
+        adder_tree,
+        mlb_quantizer,
+        reconstruct,
+        narrow,
+        pwl_activation,
+        xnor_multiplier,
+        mac,
+    )
+}
 
 
 def summary(name: str) -> str:
@@ -145,8 +172,9 @@ def build(name: str, settings: Sequence[str] = ()) -> Unit:
     for setting in settings:
         key, separator, text = setting.partition("=")
         if not separator or key not in parameters(name):
-            raise RegistryError(f"Setting of {name} must be one of {', '.join(f'{p}=...' for p in parameters(name))}, "
-                                f"not {setting!r}")  # fmt: skip
+            raise RegistryError(
+                f"Setting of {name} must be one of {', '.join(f'{p}=...' for p in parameters(name))}, not {setting!r}"
+            )
         values[key] = _parse(name, key, text, hints[key])
     try:
         return UNITS[name](**values)
@@ -157,11 +185,10 @@ def build(name: str, settings: Sequence[str] = ()) -> Unit:
 def _parse(name: str, key: str, text: str, kind: Any) -> Any:
     if kind is str:
         return text
-    try:
-        numbers = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
+    numbers: list[int] = []
+    with contextlib.suppress(ValueError):
+        numbers = [int(part) for part in text.split(",")]
     if not numbers or (kind is int and len(numbers) > 1):
         wanted = "a whole number" if kind is int else "whole numbers separated by commas"
         raise RegistryError(f"Setting {key} of {name} must be {wanted}, not {text!r}")
-    return numbers[0] if kind is int else numbers
+    return numbers[0] if kind is int else tuple(numbers)

@@ -91,9 +91,7 @@ def time_netlist(
     doing = "timing with OpenSTA"
     progress(doing)
     command = [sta, "-no_init", "-no_splash", "-exit", "sta.tcl"]
-    status = run_program(
-        command, cwd=workdir, env=os.environ, budget=budget, doing=lambda: doing, on_line=said.append
-    )
+    status = run_program(command, cwd=workdir, env=os.environ, budget=budget, doing=lambda: doing, on_line=said.append)
     (workdir / "sta.log").write_text("\n".join(said) + "\n")
     trouble = [line.strip() for line in said if re.search(r"\bError\b|not found", line)]
     if status or trouble:
@@ -113,8 +111,7 @@ def parse_report(lines: Sequence[str], netlist: Netlist) -> Timing:
     if not starts:
         raise SynthError("OpenSTA must report a path, not what its log says")
     paths = [
-        _parse_path(lines[start:end], netlist)
-        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)
+        _parse_path(lines[start:end], netlist) for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)
     ]
     return max(paths, key=lambda timing: timing.delay)
 
@@ -138,9 +135,7 @@ def _parse_path(lines: Sequence[str], netlist: Netlist) -> Timing:
     if stations[0][0].rpartition("/")[0] == stations[1][0].rpartition("/")[0] != "":
         # The clock pin of the register that the path starts from; its output follows.
         del stations[0]
-    return Timing(
-        delay=round(arrival + (need or 0.0), 6), path=[_point(*station, netlist) for station in stations]
-    )
+    return Timing(delay=round(arrival + (need or 0.0), 6), path=[_point(*station, netlist) for station in stations])
 
 
 def _point(where: str, cell: str, arrival: float, netlist: Netlist) -> Point:

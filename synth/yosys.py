@@ -28,8 +28,7 @@ Effort = Literal["area", "speed"]
 _MAP: dict[Effort, str] = {
     "area": "strash; ifraig -C 100; dc2; amap -m; topo; buffer -c; topo; upsize; dnsize",
     "speed": (
-        "strash; ifraig -C 100; &get -n; &syn3; &syn3; &put; dch -f; "
-        "map -B 0.9; topo; buffer -c; topo; upsize; dnsize"
+        "strash; ifraig -C 100; &get -n; &syn3; &syn3; &put; dch -f; map -B 0.9; topo; buffer -c; topo; upsize; dnsize"
     ),
 }
 # For counting levels, whatever the effort and the library: choices, then the mapping with the fewest levels.
@@ -73,9 +72,7 @@ def plan(verilog: Sequence[Path], top: str, library: Library, effort: Effort) ->
     """
     liberty = library.path.name
     has_flip_flop = any(cell.flip_flop for cell in library.cells.values())
-    find_flip_flops = (
-        f"dfflibmap -prepare -liberty {liberty}" if has_flip_flop else "select -assert-none t:$_*DFF*_"
-    )
+    find_flip_flops = f"dfflibmap -prepare -liberty {liberty}" if has_flip_flop else "select -assert-none t:$_*DFF*_"
     steps = [
         Step(doing=READING, commands=[f'read_verilog {_language(path)}"{path}"' for path in verilog]),
         Step(doing=FINDING_TOP, commands=[f"hierarchy -check -top {top}"]),
@@ -159,17 +156,13 @@ def _map(library: Library, effort: Effort, name: str) -> list[str]:
     ]
 
 
-def run_plan(
-    steps: Sequence[Step], workdir: Path, budget: Budget, progress: Callable[[str], None]
-) -> dict[str, str]:
+def run_plan(steps: Sequence[Step], workdir: Path, budget: Budget, progress: Callable[[str], None]) -> dict[str, str]:
     """Run the steps in a child process in `workdir`; return the versions of Yosys and, where known, ABC.
 
     Leaves `yosys.log` there.  Raises YosysError if Yosys stops, SynthError if it is absent or time is up.
     """
     if importlib.util.find_spec("pyosys") is None:
-        raise SynthError(
-            "Synthesis must have the Python package pyosys, which is not installed: pip install pyosys"
-        )
+        raise SynthError("Synthesis must have the Python package pyosys, which is not installed: pip install pyosys")
     (workdir / "plan.json").write_text(json.dumps([[step.doing, step.commands] for step in steps]))
     doing = "starting Yosys"
     versions: dict[str, str] = {}

@@ -22,8 +22,15 @@ def random_network(
         for parameter in network.parameters():
             parameter.mul_(gain).add_(0.1 * torch.randn_like(parameter))
     x = 1.5 * torch.randn(batch, steps, features)
-    mlb = MlbNetwork(features=features, hidden=hidden, classes=classes, activation_levels=a, weight_levels=w,
-                     pool=pool, max_steps=2 * steps)  # fmt: skip
+    mlb = MlbNetwork(
+        features=features,
+        hidden=hidden,
+        classes=classes,
+        activation_levels=a,
+        weight_levels=w,
+        pool=pool,
+        max_steps=2 * steps,
+    )
     mlb.warm_start(network, x)
     return mlb.eval(), x
 
@@ -34,8 +41,16 @@ def stored(network: MlbNetwork, x: torch.Tensor) -> np.ndarray:
     return stored_samples(identity, network.numbers.source, x.numpy())
 
 
-NETWORKS = st.fixed_dictionaries({
-    "features": st.integers(1, 9), "hidden": st.integers(1, 12), "classes": st.integers(2, 5),
-    "a": st.integers(1, 5), "w": st.integers(1, 5), "pool": st.sampled_from(Pool), "steps": st.integers(1, 6),
-    "seed": st.integers(0, 1000), "gain": st.sampled_from([0.5, 2.0, 6.0]),
-})  # fmt: skip
+NETWORKS = st.fixed_dictionaries(
+    {
+        "features": st.integers(1, 9),
+        "hidden": st.integers(1, 12),
+        "classes": st.integers(2, 5),
+        "a": st.integers(1, 5),
+        "w": st.integers(1, 5),
+        "pool": st.sampled_from(Pool),
+        "steps": st.integers(1, 6),
+        "seed": st.integers(0, 1000),
+        "gain": st.sampled_from([0.5, 2.0, 6.0]),
+    }
+)

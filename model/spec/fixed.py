@@ -75,8 +75,10 @@ class Format:
         if low > high:
             raise ValueError(f"Format range must be ordered, not {low!r} to {high!r}")
         signed = low < 0
-        width = max((~low).bit_length() if low < 0 else low.bit_length(),
-                    (~high).bit_length() if high < 0 else high.bit_length())  # fmt: skip
+        width = max(
+            (~low).bit_length() if low < 0 else low.bit_length(),
+            (~high).bit_length() if high < 0 else high.bit_length(),
+        )
         return cls(max(1, width + signed), frac, signed)
 
     def __str__(self) -> str:
@@ -100,8 +102,9 @@ class NarrowSpec:
 
     def __post_init__(self) -> None:
         if self.shift < 0:
-            raise ValueError(f"Narrowing target must have at most {self.source.frac} fraction bits, "
-                             f"not {self.target.frac!r}")  # fmt: skip
+            raise ValueError(
+                f"Narrowing target must have at most {self.source.frac} fraction bits, not {self.target.frac!r}"
+            )
 
     @property
     def shift(self) -> int:

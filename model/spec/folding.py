@@ -180,15 +180,27 @@ def memory_images(schedule: Schedule, weights: Weights) -> tuple[MemoryImage, ..
     gates = ", ".join(GATES)
     code = "code {0} bits, its top bit the sign of the largest-level factor (1 = +, 0 = -)".format
     return (
-        _image("lstm_weights", lanes.reshape(s.groups * s.beats, -1), w_levels,
-               f"{code(w_levels)}; word, lowest bits first: for each of {s.pe} units, for each gate {gates}: "
-               f"{s.x_lanes} inputs x, then {s.h_lanes} inputs h; address: group * {s.beats} + beat; "
-               f"unit = group * {s.pe} + place, input = beat * lanes + place; padding lanes hold all ones"),
-        _image("lstm_biases", _units(weights["b"], s).reshape(s.groups, -1), w_levels,
-               f"{code(w_levels)}; word, lowest bits first: for each of {s.pe} units, for each gate {gates}; "
-               f"address: group"),
-        _image("dense_weights", dense.reshape(network.dense.classes * s.beats, -1), d_levels,
-               f"{code(d_levels)}; word, lowest bits first: {s.h_lanes} inputs h; address: class * {s.beats} + beat; "
-               f"input = beat * {s.h_lanes} + place; padding lanes hold all ones"),
+        _image(
+            "lstm_weights",
+            lanes.reshape(s.groups * s.beats, -1),
+            w_levels,
+            f"{code(w_levels)}; word, lowest bits first: for each of {s.pe} units, for each gate {gates}: "
+            f"{s.x_lanes} inputs x, then {s.h_lanes} inputs h; address: group * {s.beats} + beat; "
+            f"unit = group * {s.pe} + place, input = beat * lanes + place; padding lanes hold all ones",
+        ),
+        _image(
+            "lstm_biases",
+            _units(weights["b"], s).reshape(s.groups, -1),
+            w_levels,
+            f"{code(w_levels)}; word, lowest bits first: for each of {s.pe} units, for each gate {gates}; "
+            f"address: group",
+        ),
+        _image(
+            "dense_weights",
+            dense.reshape(network.dense.classes * s.beats, -1),
+            d_levels,
+            f"{code(d_levels)}; word, lowest bits first: {s.h_lanes} inputs h; address: class * {s.beats} + beat; "
+            f"input = beat * {s.h_lanes} + place; padding lanes hold all ones",
+        ),
         _image("dense_biases", weights["dense_b"].reshape(-1, 1), d_levels, f"{code(d_levels)}; address: class"),
-    )  # fmt: skip
+    )

@@ -88,8 +88,10 @@ class LstmSpec:
         if len({w.levels for w in (*self.wx, *self.wh, *self.b)}) > 1:
             raise ValueError("Number of levels must be the same for wx, wh and b")
         if self.gates[0].frac + self.gates[2].frac != self.gates[1].frac + self.c.frac:
-            raise ValueError("Fraction bits of f + c must be those of i + g, "
-                             f"not {self.gates[1].frac + self.c.frac} and {self.gates[0].frac + self.gates[2].frac}")
+            raise ValueError(
+                "Fraction bits of f + c must be those of i + g, "
+                f"not {self.gates[1].frac + self.c.frac} and {self.gates[0].frac + self.gates[2].frac}"
+            )
         for k in range(4):
             _ = self.narrow_z(k)
         _ = self.narrow_c
@@ -111,8 +113,10 @@ class LstmSpec:
 
     def dots(self, gate: int) -> tuple[MlbDotSpec, MlbDotSpec]:
         """The two dot products of a gate, over all features and over all hidden units."""
-        return (MlbDotSpec(n=self.features, x=self.x, w=self.wx[gate]),
-                MlbDotSpec(n=self.hidden, x=self.h, w=self.wh[gate]))  # fmt: skip
+        return (
+            MlbDotSpec(n=self.features, x=self.x, w=self.wx[gate]),
+            MlbDotSpec(n=self.hidden, x=self.h, w=self.wh[gate]),
+        )
 
     def z_format(self, gate: int) -> Format:
         """Format of a pre-activation: it holds whatever the weights and inputs are."""
@@ -125,8 +129,12 @@ class LstmSpec:
 
     def narrow_z(self, gate: int) -> NarrowSpec:
         """From pre-activation to the input of the activation function."""
-        return NarrowSpec(source=self.z_format(gate), target=self.activation(gate).source,
-                          rounding=self.rounding, overflow=self.overflow)  # fmt: skip
+        return NarrowSpec(
+            source=self.z_format(gate),
+            target=self.activation(gate).source,
+            rounding=self.rounding,
+            overflow=self.overflow,
+        )
 
     @property
     def narrow_c(self) -> NarrowSpec:

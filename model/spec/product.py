@@ -40,7 +40,7 @@ class PopcountSpec:
 
     def compute(self, x: ArrayLike) -> Ints:
         """Golden function: bits of shape (..., n) in, counts of shape (...) out."""
-        return np.sum(np.asarray(x) != 0, axis=-1, dtype=np.int64)
+        return np.asarray(np.sum(np.asarray(x) != 0, axis=-1, dtype=np.int64))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class XnorDotSpec:
 
     def compute(self, a: ArrayLike, b: ArrayLike) -> Ints:
         """Golden function: bits of shape (..., n) in, counts of shape (...) out."""
-        return np.sum(np.asarray(a) == np.asarray(b), axis=-1, dtype=np.int64)
+        return np.asarray(np.sum(np.asarray(a) == np.asarray(b), axis=-1, dtype=np.int64))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,12 +129,13 @@ class AdderTreeSpec:
     @property
     def format(self) -> Format:
         """Format of the sum."""
-        return Format.covering(sum(r[0] for r in self.ranges) + self.constant,
-                               sum(r[1] for r in self.ranges) + self.constant)  # fmt: skip
+        return Format.covering(
+            sum(r[0] for r in self.ranges) + self.constant, sum(r[1] for r in self.ranges) + self.constant
+        )
 
     def compute(self, **x: ArrayLike) -> Ints:
         """Golden function: summands ``x0, x1, ...`` in, their sum out; any shape."""
-        return sum((np.asarray(v, np.int64) for v in x.values()), np.int64(self.constant))
+        return sum((np.asarray(v, np.int64) for v in x.values()), np.asarray(self.constant, np.int64))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,10 +76,13 @@ class PwlSpec:
         ends = [round(f((source.min + k * width) * source.step) * one) for k in range(segments + 1)]
         half = (1 << guard) >> 1  # floors to the nearest value of the target
         return cls(
-            function=function, source=source, target=target, guard=guard,
+            function=function,
+            source=source,
+            target=target,
+            guard=guard,
             bases=tuple(e + half for e in ends[:-1]),
-            slopes=tuple((b - a) // width for a, b in zip(ends, ends[1:], strict=False)),
-        )  # fmt: skip
+            slopes=tuple((b - a) // width for a, b in itertools.pairwise(ends)),
+        )
 
     @property
     def low_bits(self) -> int:

@@ -22,8 +22,10 @@ def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarr
         total = 0
         for a, row in enumerate(spec.gains):
             for b, g in enumerate(row):
-                same = sum(((p >> (spec.x.levels - 1 - a)) ^ (q >> (spec.w.levels - 1 - b)) ^ 1) & 1
-                           for p, q in zip(x, w, strict=True))  # fmt: skip
+                same = sum(
+                    ((p >> (spec.x.levels - 1 - a)) ^ (q >> (spec.w.levels - 1 - b)) ^ 1) & 1
+                    for p, q in zip(x, w, strict=True)
+                )
                 total += g * (2 * same - len(x))
         return total
 
@@ -33,9 +35,15 @@ def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarr
     logits = [0] * dense.classes
     for row in samples.tolist():
         x = [int(lstm.x.quantize(v, lstm.source.frac)) for v in row]
-        z = [[dot(lstm.dots(k)[0], x, weights["wx"][k, j].tolist()) + dot(lstm.dots(k)[1], h, weights["wh"][k, j].tolist())
-              + lstm.b[k].values[weights["b"][k, j]] * 2**lstm.x.frac for j in range(lstm.hidden)]
-             for k in range(4)]  # fmt: skip
+        z = [
+            [
+                dot(lstm.dots(k)[0], x, weights["wx"][k, j].tolist())
+                + dot(lstm.dots(k)[1], h, weights["wh"][k, j].tolist())
+                + lstm.b[k].values[weights["b"][k, j]] * 2**lstm.x.frac
+                for j in range(lstm.hidden)
+            ]
+            for k in range(4)
+        ]
         now: dict[str, list[int]] = {name: [] for name in ("c_raw", "h_raw", "c", "h")}
         for j in range(lstm.hidden):
             gate = []
@@ -52,8 +60,11 @@ def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarr
         c, h = now["c"], now["h"]
         for name, value in {"z": z, **now}.items():
             named[name].append(value)
-        out = [dot(network.dense_dot, h, weights["dense_w"][n].tolist())
-               + dense.b.values[weights["dense_b"][n]] * 2**lstm.h.frac for n in range(dense.classes)]  # fmt: skip
+        out = [
+            dot(network.dense_dot, h, weights["dense_w"][n].tolist())
+            + dense.b.values[weights["dense_b"][n]] * 2**lstm.h.frac
+            for n in range(dense.classes)
+        ]
         logits = [p + q for p, q in zip(logits, out, strict=True)] if dense.pool is Pool.MEAN else out
     return {**named, "logits": logits}
 
@@ -91,8 +102,10 @@ def test_eval_equals_golden_in_every_named_value(choice):
     for k in range(len(GATES)):
         step = lstm.activation(k).target.step
         assert np.array_equal(named["activation"][:, :, k].numpy(), trace.activation[:, :, k] * step)
-        assert np.array_equal(named["gate"][:, :, k].numpy() * 2.0**lstm.gates[k].frac,
-                              lstm.gates[k].reconstruct(trace.gate[:, :, k]))  # fmt: skip
+        assert np.array_equal(
+            named["gate"][:, :, k].numpy() * 2.0 ** lstm.gates[k].frac,
+            lstm.gates[k].reconstruct(trace.gate[:, :, k]),
+        )
     steps = x.shape[1] if spec.dense.pool is Pool.MEAN else 1
     assert np.allclose(logits.numpy() * steps, named["logits"].numpy(), rtol=1e-12, atol=0)
     assert np.array_equal(logits.argmax(1).numpy(), trace.label)

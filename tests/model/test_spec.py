@@ -29,8 +29,10 @@ from model.spec import (
 FORMATS = st.builds(Format, st.integers(1, 14), st.integers(0, 8), st.booleans())
 MLB = st.builds(
     lambda factors, frac, offset: MlbSpec(factors=tuple(factors), frac=frac, offset=offset),
-    st.lists(st.integers(1, 300), min_size=1, max_size=5), st.integers(0, 8), st.integers(-200, 200),
-)  # fmt: skip
+    st.lists(st.integers(1, 300), min_size=1, max_size=5),
+    st.integers(0, 8),
+    st.integers(-200, 200),
+)
 
 
 @given(FORMATS)
@@ -122,8 +124,10 @@ def test_dot_product_is_the_sum_over_planes(x, w, n, random):
     x, w = (MlbSpec(factors=m.factors, frac=m.frac) for m in (x, w))
     spec = MlbDotSpec(n=n, x=x, w=w)
     codes = [[random.randrange(1 << m.levels) for _ in range(n)] for m in (x, w)]
-    planes = [[[c >> (m.levels - 1 - i) & 1 for c in row] for i in range(m.levels)]
-              for m, row in zip((x, w), codes, strict=True)]  # fmt: skip
+    planes = [
+        [[c >> (m.levels - 1 - i) & 1 for c in row] for i in range(m.levels)]
+        for m, row in zip((x, w), codes, strict=True)
+    ]
     total = sum(
         g * (2 * sum(p == q for p, q in zip(planes[0][a], planes[1][b], strict=True)) - n)
         for a, row in enumerate(spec.gains)
@@ -158,7 +162,10 @@ GOOD = MlbSpec(factors=(2, 1))
         (lambda: MlbDotSpec(n=0, x=GOOD, w=GOOD), "at least 1, not 0"),
         (lambda: MlbDotSpec(n=1, x=MlbSpec(factors=(1,), offset=2), w=GOOD), "must be 0, not 2"),
         (lambda: NarrowSpec(source=Format(8, 2), target=Format(8, 3)), "at most 2 fraction bits, not 3"),
-        (lambda: PwlSpec.fit("tanh", source=Format(6), target=Format(8, 7), segments=5), "must divide 64, not 5"),
+        (
+            lambda: PwlSpec.fit("tanh", source=Format(6), target=Format(8, 7), segments=5),
+            "must divide 64, not 5",
+        ),
         (lambda: Folding(pe=0, simd=1), "pe must be 1 to 8192, not 0"),
         (lambda: DenseSpec(classes=1, w=GOOD, b=GOOD), "classes must be 2 to 4096, not 1"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from amaranth.hdl import Module
@@ -73,7 +75,7 @@ def test_signed_digits_sum_to_the_constant_and_no_two_are_neighbours(value):
     digits = signed_digits(value)
     assert sum(sign << shift if sign > 0 else -(1 << shift) for shift, sign in digits) == value
     shifts = [shift for shift, _ in digits]
-    assert all(b - a > 1 for a, b in zip(shifts, shifts[1:], strict=False))
+    assert all(b - a > 1 for a, b in itertools.pairwise(shifts))
 
 
 RANGES = st.tuples(st.integers(-100, 50), st.integers(0, 100)).map(lambda r: (r[0], r[0] + r[1]))

@@ -38,7 +38,16 @@ def test_every_unit_is_one_module_named_after_it(text):
     names = re.findall(r"^module (\w+)", text, re.MULTILINE)
     assert len(names) == len(set(names))
     assert names[0] == "network"
-    assert {"lstm_layer", "lstm_unit", "dense_layer", "mlb_dot", "xnor_dot", "popcount", "mac", "lstm_weights"} <= set(names)
+    assert {
+        "lstm_layer",
+        "lstm_unit",
+        "dense_layer",
+        "mlb_dot",
+        "xnor_dot",
+        "popcount",
+        "mac",
+        "lstm_weights",
+    } <= set(names)
     assert len(re.findall(r"^  lstm_unit lstm_unit_\d ", text, re.MULTILINE)) == 2
 
 

@@ -47,15 +47,42 @@ def test_verilator_agrees_too(tmp_path):
     except SimulationError as error:
         pytest.skip(str(error))
     network, x = random_network()
-    result = simulate(network.spec(), network.weights(), Folding(pe=2, simd=4), stored(network, x),
-                      folder=tmp_path, simulator=chosen, stall=0.3)  # fmt: skip
+    result = simulate(
+        network.spec(),
+        network.weights(),
+        Folding(pe=2, simd=4),
+        stored(network, x),
+        folder=tmp_path,
+        simulator=chosen,
+        stall=0.3,
+    )
     assert (result.differing, result.first_difference) == (0, None)
 
 
-CLOCKED = ("network", "lstm_layer", "lstm_unit", "dense_layer", "lstm_weights", "lstm_biases", "dense_weights",
-           "dense_biases")  # fmt: skip
-FAULTY = (*CLOCKED, "mlb_dot", "xnor_dot", "popcount", "constant_multiplier", "adder_tree", "mlb_quantizer",
-          "narrow", "pwl_activation", "xnor_multiplier", "reconstruct", "mac")  # fmt: skip
+CLOCKED = (
+    "network",
+    "lstm_layer",
+    "lstm_unit",
+    "dense_layer",
+    "lstm_weights",
+    "lstm_biases",
+    "dense_weights",
+    "dense_biases",
+)
+FAULTY = (
+    *CLOCKED,
+    "mlb_dot",
+    "xnor_dot",
+    "popcount",
+    "constant_multiplier",
+    "adder_tree",
+    "mlb_quantizer",
+    "narrow",
+    "pwl_activation",
+    "xnor_multiplier",
+    "reconstruct",
+    "mac",
+)
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +107,17 @@ def test_a_planted_fault_is_caught(unit, written, simulator, tmp_path):
     for seed in (1, 101, 201, 301):
         plant(source, unit, tmp_path / "faulty.v", combinational=unit not in CLOCKED, first=seed)
         try:
-            result = simulate(spec, weights, Folding(pe=2, simd=4), samples, folder=tmp_path, simulator=simulator,
-                              verilog=tmp_path / "faulty.v")  # fmt: skip
+            result = simulate(
+                spec,
+                weights,
+                Folding(pe=2, simd=4),
+                samples,
+                folder=tmp_path,
+                simulator=simulator,
+                verilog=tmp_path / "faulty.v",
+            )
         except SimulationError as error:  # a fault in the control breaks the protocol
-            assert "must" in str(error)
+            assert "must" in str(error), error  # noqa: PT017
             assert unit in ("network", "lstm_layer", "dense_layer")
             return
         if result.differing:
@@ -102,7 +136,9 @@ def test_the_first_difference_names_step_unit_gate_and_cycle(written, simulator,
     other["wh"][3, 2, 0] ^= 1
     source = tmp_path / "network.v"
     source.write_text(emit(Network(spec, Folding(pe=2, simd=4), other), "network"))
-    result = simulate(spec, weights, Folding(pe=2, simd=4), samples, folder=tmp_path, simulator=simulator, verilog=source)
+    result = simulate(
+        spec, weights, Folding(pe=2, simd=4), samples, folder=tmp_path, simulator=simulator, verilog=source
+    )
     first = result.first_difference
     assert first is not None
     assert (first.value, first.sequence, first.step, first.unit, first.gate) == ("z", 0, 0, 2, "o")
@@ -124,8 +160,14 @@ def test_trained_digits_and_two_foldings(simulator, tmp_path):
     assert figures["accuracy_golden"] > 0.5  # ten classes
     b = bundle.load(tmp_path / "run" / "bundle")
     for pe, simd in ((4, 16), (1, 5)):
-        result = simulate(b.network, b.weights, Folding(pe=pe, simd=simd), b.samples[:10],
-                          folder=tmp_path / f"{pe}", simulator=simulator)  # fmt: skip
+        result = simulate(
+            b.network,
+            b.weights,
+            Folding(pe=pe, simd=simd),
+            b.samples[:10],
+            folder=tmp_path / f"{pe}",
+            simulator=simulator,
+        )
         assert (result.differing, result.first_difference) == (0, None)
 
 
@@ -138,6 +180,12 @@ def test_bonn_eeg(data_root, simulator, tmp_path):
     data = load("bonn", data_root)
     network, _ = random_network(features=8, hidden=4, classes=5, a=2, w=1, pool=Pool.MEAN, steps=64)
     samples = stored_samples(Scaling.of(data.x), network.numbers.source, data.part("test")[0][:2])
-    result = simulate(network.spec(), network.weights(), Folding(pe=4, simd=99), samples, folder=tmp_path,
-                      simulator=simulator)  # fmt: skip
+    result = simulate(
+        network.spec(),
+        network.weights(),
+        Folding(pe=4, simd=99),
+        samples,
+        folder=tmp_path,
+        simulator=simulator,
+    )
     assert (result.differing, result.first_difference) == (0, None)

@@ -48,5 +48,13 @@ def test_a_simulation_that_takes_too_long_is_killed(simulator, tmp_path):
     source = tmp_path / "unit.v"
     source.write_text("module unit(input [1:0] x, output o); assign o = ^x; endmodule\n")
     with pytest.raises(SimulationError, match=r"must end within 0\.01 s"):
-        run_bench("sim.bench_unit", sources=[source], top="unit", folder=tmp_path / "sim", simulator=simulator,
-                  public={"unit": ("*",)}, vectors={}, timeout_s=0.01)  # fmt: skip
+        run_bench(
+            "sim.bench_unit",
+            sources=[source],
+            top="unit",
+            folder=tmp_path / "sim",
+            simulator=simulator,
+            public={"unit": ("*",)},
+            vectors={},
+            timeout_s=0.01,
+        )

@@ -8,9 +8,7 @@ from synth.yosys import Step, run_plan
 
 NAND = "module top (input a, input b, output y); assign y = ~(a & b); endmodule\n"
 INVERT = "module top (input a, output y); assign y = ~a; endmodule\n"
-WIRE = (
-    "module top (input [1:0] a, output [1:0] y, output one); assign y = {a[0], a[1]}, one = 1'b1; endmodule\n"
-)
+WIRE = "module top (input [1:0] a, output [1:0] y, output one); assign y = {a[0], a[1]}, one = 1'b1; endmodule\n"
 # Three levels of XOR, and no logic computes the parity of eight bits in fewer two-input gates deep.
 PARITY = """\
 module top (input [7:0] x, output y);

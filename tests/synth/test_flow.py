@@ -87,15 +87,11 @@ def test_initial_values_are_dropped_and_resets_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize("design", ["WIRE", "PARITY", "ADDER", "REGISTERS", "COUNTER", "FULL_ADDERS"])
 @pytest.mark.parametrize("library", ["generic", pytest.param("osu", marks=needs_osu)])
-def test_netlist_does_what_the_verilog_does(
-    tmp_path: Path, design: str, effort: Effort, library: str
-) -> None:
+def test_netlist_does_what_the_verilog_does(tmp_path: Path, design: str, effort: Effort, library: str) -> None:
     verilog = write(tmp_path, getattr(designs, design))
     liberty = OSU if library == "osu" else None
     synthesize([verilog], "top", effort=effort, liberty=liberty, workdir=tmp_path / "work")
-    prove_equal(
-        verilog, tmp_path / "work" / "netlist.v", tmp_path / "work" / "library.lib", tmp_path / "proof"
-    )
+    prove_equal(verilog, tmp_path / "work" / "netlist.v", tmp_path / "work" / "library.lib", tmp_path / "proof")
 
 
 @pytest.mark.parametrize(("right", "wrong"), [("count + 4'd3", "count + 4'd7"), ("if (rst)", "if (~rst)")])

@@ -52,9 +52,7 @@ def prove_cells(library: Path, folder: Path) -> None:
     commands = ['read_verilog "cells.v"', f'read_liberty "{library}"']
     for name, (function, _) in CELLS.items():
         pins = sorted({letter for letter in function if letter.isalpha()})
-        verilog.append(
-            f"module want_{name} (input {', '.join(pins)}, output Y); assign Y = {function}; endmodule"
-        )
+        verilog.append(f"module want_{name} (input {', '.join(pins)}, output Y); assign Y = {function}; endmodule")
         commands.append(f"miter -equiv -flatten want_{name} {name} miter_{name}")
         commands.append(f"sat -verify -prove trigger 0 miter_{name}")
     write(folder, "\n".join(verilog), "cells.v")
@@ -130,9 +128,7 @@ def test_full_adder_cell_is_found_by_its_function(tmp_path: Path) -> None:
     assert swapped.pins == ("P", "Q", "R", "S", "CO")
 
 
-@pytest.mark.parametrize(
-    "change", [{"total": f"!({SUM})"}, {"carry": "P Q R"}, {"extra": "dont_use : true;"}]
-)
+@pytest.mark.parametrize("change", [{"total": f"!({SUM})"}, {"carry": "P Q R"}, {"extra": "dont_use : true;"}])
 def test_what_is_no_full_adder_cell(tmp_path: Path, change: dict[str, str]) -> None:
     assert load_library(adders(tmp_path, **change), tmp_path).full_adder is None
 
@@ -160,9 +156,7 @@ def test_what_is_no_liberty_file(tmp_path: Path) -> None:
         scrambled: "must be readable, not",
         write(tmp_path, "module top; endmodule\n", "design.v"): "must be a Liberty cell library, not",
         write(tmp_path, "library (empty) {}\n", "empty.lib"): "must be a Liberty cell library, not",
-        write(
-            tmp_path, "/* library (a) {\n cell (b) { */", "comment.lib"
-        ): "must be a Liberty cell library, not",
+        write(tmp_path, "/* library (a) {\n cell (b) { */", "comment.lib"): "must be a Liberty cell library, not",
     }
     for path, message in bad.items():
         with pytest.raises(SynthError, match=message) as caught:

@@ -69,9 +69,7 @@ def test_register_to_register(tmp_path: Path) -> None:
         "o": cell("GATE", {"A": 2}, {"Y": 10}),
     }
     want = [("acc", "REG", 2.0), ("u/Y", "GATE", 3.0), ("next", "GATE", 4.0), ("acc", "REG", 4.0)]
-    assert longest(
-        netlist(tmp_path, cells, names={"acc": 5, "_6_": 6, "_7_[1]": 6, "next": 7, "longer.next": 7})
-    ) == (
+    assert longest(netlist(tmp_path, cells, names={"acc": 5, "_6_": 6, "_7_[1]": 6, "next": 7, "longer.next": 7})) == (
         4.5,
         want,
     )

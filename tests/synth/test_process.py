@@ -57,9 +57,7 @@ def test_output_and_status(tmp_path: Path) -> None:
 def test_used_up_time_kills_parent_and_child(tmp_path: Path) -> None:
     lines: list[str] = []
     start = time.monotonic()
-    with pytest.raises(
-        SynthError, match=r"^Synthesis must finish within 1\.5 s, not be still sleeping after \d"
-    ):
+    with pytest.raises(SynthError, match=r"^Synthesis must finish within 1\.5 s, not be still sleeping after \d"):
         run(PARENT.format(sleep=60), tmp_path, lines.append, limit_s=1.5)
     assert time.monotonic() - start < 10
     assert not is_alive(int(lines[0]))

@@ -100,9 +100,7 @@ def test_no_path_is_no_delay(netlist: Netlist) -> None:
         (lambda text: text.replace(" (DFF)", "").replace(" (NAND2)", ""), "with a data arrival time"),
     ],
 )
-def test_report_that_cannot_be_read_is_refused(
-    netlist: Netlist, damage: Callable[[str], str], message: str
-) -> None:
+def test_report_that_cannot_be_read_is_refused(netlist: Netlist, damage: Callable[[str], str], message: str) -> None:
     with pytest.raises(SynthError, match=message):
         sta.parse_report(damage(REPORT).splitlines(), netlist)
 
