@@ -8,7 +8,7 @@ what :func:`model.golden.run` computes. :func:`exact_in_float32` says whether tr
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,10 @@ from torch import Tensor
 from model import compiled
 from model.spec import GATES, LstmSpec, MlbSpec, Rounding
 from model.spec.mlb import MAX_LEVELS
+
+
+#: Specification, x^ . wx + b, wh, and the factors of gates, c and h, to h^ of every step.
+LstmFunction = Callable[[LstmSpec, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def exact_in_float32(lstm: LstmSpec) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.cell import binarize, fused_lstm, plain_lstm
+from model.cell import LstmFunction, binarize, fused_lstm, plain_lstm
 from model.spec import GATES, DenseSpec, Format, LstmSpec, MlbSpec, NetworkSpec, Pool, PwlSpec, Weights
 
 
@@ -254,22 +255,22 @@ class MlbNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, classes) of standardized samples (batch, steps, features); the mean, for ``Pool.MEAN``."""
-        return self._dense(self._run(x, fused_lstm))
+        return self._dense(self.hidden_states(x, fused_lstm))
 
     def named_values(self, x: Tensor) -> dict[str, Tensor]:
         """Every named value of :class:`model.golden.Trace` as a real number (binarized ones reconstructed)."""
         values: dict[str, Tensor] = {}
 
-        def run(*arguments: object) -> Tensor:
-            values.update(plain_lstm(*arguments))  # type: ignore[arg-type]
+        def run(*arguments: Any) -> Tensor:
+            values.update(plain_lstm(*arguments))
             return values["h"]
 
-        h = self._run(x, run)
+        h = self.hidden_states(x, run)
         logits = self._dense(h) * (x.shape[1] if self.pool is Pool.MEAN else 1)
         return {**{name: v.transpose(0, 1) for name, v in values.items()}, "logits": logits}
 
-    def _run(self, x: Tensor, lstm_function: object) -> Tensor:
-        """h^ of every step, time first."""
+    def hidden_states(self, x: Tensor, lstm_function: LstmFunction) -> Tensor:
+        """h^ of every step by ``fused_lstm`` or a function like it, shape (steps, batch, hidden)."""
         dtype = torch.float32 if self.training else torch.float64
         source = self.numbers.source
         stored = (x.to(dtype) * 2.0**source.frac).round().clamp(source.min, source.max) * source.step
@@ -277,7 +278,7 @@ class MlbNetwork(nn.Module):
         x_hat = binarize(stored, a["x"][0]).transpose(0, 1)
         wx, wh, b = (self._binarized(name, a) for name in ("wx", "wh", "b"))
         zx = x_hat @ wx.flatten(0, 1).T + b.flatten()
-        return lstm_function(self.spec().lstm, zx, wh.flatten(0, 1), a["gates"], a["c"][0], a["h"][0])  # type: ignore[operator]
+        return lstm_function(self.spec().lstm, zx, wh.flatten(0, 1), a["gates"], a["c"][0], a["h"][0])
 
     def _binarized(self, name: str, a: dict[str, Tensor]) -> Tensor:
         master = self.masters[name].to(a[name].dtype)
