@@ -1,6 +1,6 @@
 """The bundle: everything downstream reads, in one folder, written atomically and validated whole on load.
 
-``design.json``   schema version, network, folding, preprocessing, provenance, SHA-256 of the other files
+``design.json``   schema version, network, folding, preprocessing, provenance, SHA-256 of the other files and its own
 ``weights.npz``   weight codes (uint8), see :meth:`model.spec.NetworkSpec.weight_specs`
 ``samples.npz``   test samples ``x`` (stored integers of the input format) and their labels ``y``
 """
@@ -29,6 +29,7 @@ from model.spec import Folding, Format, Ints, NetworkSpec, Weights
 from model.training import Scaling
 
 SCHEMA_VERSION = 1
+DESIGN = "design.json"
 FILES = ("weights.npz", "samples.npz")
 
 
@@ -117,18 +118,15 @@ def make(network: MlbNetwork, scaling: Scaling, data: Dataset, *, folding: Foldi
 def save(bundle: Bundle, folder: Path) -> None:
     """Write a bundle; an older one of the same name is replaced only when the new one is complete."""
     spec = bundle.network
-    small = np.int8 if spec.lstm.source.width <= 8 and spec.lstm.source.signed else np.int32
+    small = np.int8 if spec.lstm.source.width <= 8 and spec.lstm.source.signed else np.int64
     contents = {
         "weights.npz": _npz_bytes(dict(bundle.weights)),
         "samples.npz": _npz_bytes({"x": bundle.samples.astype(small), "y": bundle.labels}),
     }
-    digests = {name: hashlib.sha256(blob).hexdigest() for name, blob in contents.items()}
-    design = json.loads(_adapter().dump_json(bundle.design))
-    design["sha256"] = digests
-    contents["design.json"] = (json.dumps(design, indent=2) + "\n").encode()
+    contents[DESIGN] = seal(json.loads(_adapter().dump_json(bundle.design)), contents)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    if folder.exists() and not (folder / "design.json").is_file():
-        raise BundleError(f"Bundle folder must be new or an older bundle, not {str(folder)!r}")
+    if folder.exists() and not _holds_a_bundle(folder):
+        raise BundleError(f"Bundle folder must be new, or an older bundle and nothing else, not {str(folder)!r}")
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         partial.chmod(0o755)
@@ -140,13 +138,34 @@ def save(bundle: Bundle, folder: Path) -> None:
         load(partial)
         if folder.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-            os.replace(folder, old / folder.name)
-            os.replace(partial, folder)
-            shutil.rmtree(old)
+            try:
+                os.replace(folder, old / folder.name)
+                os.replace(partial, folder)
+            finally:
+                if not folder.exists():
+                    os.replace(old / folder.name, folder)
+                shutil.rmtree(old)
         else:
             os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def seal(design: dict[str, Any], files: dict[str, bytes]) -> bytes:
+    """The text of ``design.json``: ``design`` with the SHA-256 of ``files`` and of the text itself."""
+    digests = {name: hashlib.sha256(blob).hexdigest() for name, blob in files.items()}
+    text = json.dumps({**design, "sha256": {**digests, DESIGN: ""}}, indent=2).encode() + b"\n"
+    unsealed = f'"{DESIGN}": ""'.encode()
+    return text.replace(unsealed, unsealed[:-1] + _digest_of_design(text, "").encode() + b'"')
+
+
+def _digest_of_design(text: bytes, stated: str) -> str:
+    """The SHA-256 of ``design.json`` with its own digest, ``stated``, left out."""
+    return hashlib.sha256(text.replace(stated.encode(), b"", 1)).hexdigest()
+
+
+def _holds_a_bundle(folder: Path) -> bool:
+    return (folder / DESIGN).is_file() and {p.name for p in folder.iterdir()} <= {DESIGN, *FILES}
 
 
 def load(folder: Path) -> Bundle:
@@ -159,23 +178,29 @@ def load(folder: Path) -> Bundle:
     """
     if not folder.is_dir():
         raise BundleError(f"Bundle must be a folder, not {str(folder)!r}")
-    for name in ("design.json", *FILES):
+    for name in (DESIGN, *FILES):
         if not (folder / name).is_file():
             raise BundleError(f"Bundle {folder} must hold {name}, and it is not there")
-    design = _read_design(folder / "design.json")
-    for name in FILES:
-        found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        if found != design.sha256.get(name):
+    design = _read_design(folder / DESIGN)
+    for name in (DESIGN, *FILES):
+        blob, stated = (folder / name).read_bytes(), design.sha256.get(name, "")
+        found = _digest_of_design(blob, stated) if name == DESIGN else hashlib.sha256(blob).hexdigest()
+        if found != stated:
             raise BundleError(f"Bundle file {folder / name} must have the SHA-256 written in design.json, not {found}")
     try:
         weights = read_npz(folder / "weights.npz", tuple(design.network.weight_specs()))
         archive = read_npz(folder / "samples.npz", ("x", "y"))
         design.network.check_weights(weights)
-        samples, labels = archive["x"].astype(np.int64), archive["y"].astype(np.int64)
-        check_samples(design.network, samples)
+        check_samples(design.network, archive["x"])
     except (DataError, ValueError) as error:
         raise BundleError(f"Bundle {folder}: {error}") from None
-    if labels.shape != (len(samples),) or labels.min() < 0 or labels.max() >= design.network.dense.classes:
+    samples, labels = archive["x"].astype(np.int64), archive["y"]
+    if (
+        labels.dtype != np.int64
+        or labels.shape != (len(samples),)
+        or labels.min() < 0
+        or labels.max() >= design.network.dense.classes
+    ):
         raise BundleError(
             f"Bundle {folder}: labels must be {len(samples)} from 0 to "
             f"{design.network.dense.classes - 1}, not {labels[:4].tolist()!r}..."
@@ -193,7 +218,7 @@ def load(folder: Path) -> Bundle:
 def _read_design(path: Path) -> Design:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise BundleError(f"Bundle file {path} must be JSON text, and it is not") from None
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if version != SCHEMA_VERSION:
@@ -204,34 +229,29 @@ def _read_design(path: Path) -> Design:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BundleError(f"Bundle field {where} of {path}: {first['msg'].removeprefix('Value error, ')}") from None
-    unknown = _first_difference(raw, json.loads(_adapter().dump_json(design)))
-    if unknown:
-        raise BundleError(
-            f"Bundle field {unknown} of {path} must be one of schema version {SCHEMA_VERSION}, and it is unknown"
-        )
+    difference = _first_difference(raw, json.loads(_adapter().dump_json(design)))
+    if difference:
+        raise BundleError(f"Bundle field {difference[0]} of {path} {difference[1]}")
     return design
 
 
-def _first_difference(raw: Any, known: Any, where: str = "") -> str:
-    """Path of the first value of ``raw`` that validation dropped or changed; empty if there is none."""
+def _first_difference(raw: Any, known: Any, where: str = "") -> tuple[str, str] | None:
+    """Path of the first value of ``raw`` that validation dropped, added or changed, and what is wrong with it."""
     if isinstance(raw, dict) and isinstance(known, dict):
-        for key, value in raw.items():
-            path = f"{where}.{key}".lstrip(".")
-            if key not in known:
-                return path
-            if found := _first_difference(value, known[key], path):
-                return found
-        return ""
-    if isinstance(raw, list) and isinstance(known, list) and len(raw) == len(known):
-        return next(
-            (
-                f
-                for i, (r, k) in enumerate(zip(raw, known, strict=True))
-                if (f := _first_difference(r, k, f"{where}.{i}"))
-            ),
-            "",
-        )
-    return "" if raw == known else where
+        pairs = [(key, raw, known) for key in {**raw, **known}]
+    elif isinstance(raw, list) and isinstance(known, list) and len(raw) == len(known):
+        pairs = [(i, dict(enumerate(raw)), dict(enumerate(known))) for i in range(len(raw))]
+    else:
+        return None if raw == known else (where, f"must be a finite number or plain text, not {raw!r}")
+    for key, given, wanted in pairs:
+        path = f"{where}.{key}".lstrip(".")
+        if key not in wanted:
+            return path, f"must be one of schema version {SCHEMA_VERSION}, and it is unknown"
+        if key not in given:
+            return path, "must be there, and it is missing"
+        if found := _first_difference(given[key], wanted[key], path):
+            return found
+    return None
 
 
 def _npz_bytes(arrays: dict[str, NDArray]) -> bytes:

@@ -20,7 +20,6 @@ from model import compiled
 from model.spec import GATES, LstmSpec, MlbSpec, Rounding
 from model.spec.mlb import MAX_LEVELS
 
-
 #: Specification, x^ . wx + b, wh, and the factors of gates, c and h, to h^ of every step.
 LstmFunction = Callable[[LstmSpec, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 from collections.abc import Callable
@@ -49,7 +50,9 @@ class Dataset:
             raise DataError(f"Labels of {self.name} must be one a sequence ({len(self.x)}), not {self.y.shape!r}")
         if not np.isfinite(self.x).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(self.x))[0])
-            raise DataError(f"Samples of {self.name} must be finite, not {self.x[where]!r} at {where}")
+            raise DataError(
+                f"Samples of {self.name} must be finite in float32, not {float(self.x[where])!r} at {where}"
+            )
         if self.y.min() < 0 or set(np.unique(self.y).tolist()) != set(range(self.classes)):
             raise DataError(
                 f"Labels of {self.name} must be 0, 1, ... without a gap, not {np.unique(self.y)[:8].tolist()!r}"
@@ -102,7 +105,8 @@ def split_groups(groups: NDArray[np.generic], labels: NDArray[np.int64]) -> NDAr
     """About 60, 15 and 25 % of the groups of each class to train, val and test; a group stays whole."""
     names, first = np.unique(groups, return_index=True)
     of_group = labels[first]
-    rare = np.bincount(of_group).min() < 5
+    val_groups = math.ceil(0.2 * (len(names) - math.ceil(0.25 * len(names))))
+    rare = np.bincount(of_group).min() < 5 or val_groups < len(np.unique(of_group))
     rest, test = train_test_split(
         np.arange(len(names)), test_size=0.25, random_state=SPLIT_SEED, stratify=None if rare else of_group
     )
@@ -127,8 +131,11 @@ def _digits() -> Dataset:
 def _bonn(data_root: Path | None) -> Dataset:
     """Bonn EEG, 5 classes: 500 recordings, 8 pieces of 512 samples each = 64 steps of 8; split by recording."""
     archive = _archive("bonn", data_root, Path("eeg_bonn") / "eeg_bonn.npz", ("x", "y"))
-    pieces = archive["x"][:, :4096].astype(np.float32).reshape(-1, 64, 8)
-    y = np.repeat(archive["y"].astype(np.int64), 8)
+    x = archive["x"]
+    if x.ndim != 2 or x.shape[1] < 4096 or x.dtype.kind not in "iuf":
+        raise DataError(f"Recordings of bonn must be at least 4096 numbers each, not {x.dtype} {x.shape!r}")
+    pieces = x[:, :4096].astype(np.float32).reshape(-1, 64, 8)
+    y = np.repeat(_labels("bonn", archive["y"], len(x)), 8)
     return Dataset(name="bonn", x=pieces, y=y, split=split_groups(np.repeat(np.arange(len(y) // 8), 8), y))
 
 
@@ -159,20 +166,19 @@ def read_npz(path: Path, required: tuple[str, ...]) -> dict[str, NDArray]:
         If the file is missing or damaged, holds pickled objects, or lacks an array.
     """
     if not path.is_file():
-        raise DataError(f"File must exist, not be missing: {str(path)!r}")
+        raise DataError(f"File must be an existing .npz archive, not {str(path)!r}")
+    unreadable = DataError(f"File must be a readable .npz archive, not {str(path)!r}")
+    if not zipfile.is_zipfile(path):
+        raise unreadable
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"File must be an .npz archive, not {str(path)!r}")
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        if isinstance(error, DataError):
-            raise
-        if "pickle" in str(error) and zipfile.is_zipfile(path):
+        with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
+            arrays = {name: np.asarray(archive[name]) for name in archive.files}
+    except Exception as error:  # a damaged archive shows in many ways: zlib, zipfile and NumPy each have their own
+        if "pickle" in str(error):
             raise DataError(
                 f"File must hold plain arrays, not pickled objects (ragged lists?): {str(path)!r}"
             ) from None
-        raise DataError(f"File must be a readable .npz archive, not {str(path)!r}") from None
+        raise unreadable from None
     for name in required:
         if name not in arrays:
             raise DataError(f"File {path} must hold an array {name!r}, not only {', '.join(arrays) or 'nothing'}")
@@ -187,15 +193,10 @@ def _npz(path: Path) -> Dataset:
         raise DataError(f"Samples of {path} must be real numbers, not {x.dtype!r}")
     if x.ndim != 3 or 0 in x.shape:
         raise DataError(f"Samples of {path} must be (sequences, steps, features), not {x.shape!r}")
-    if y.shape != (len(x),):
-        raise DataError(f"Labels of {path} must be one a sequence ({len(x)}), not {y.shape!r}")
-    if not np.issubdtype(y.dtype, np.number) or not np.array_equal(y, y.astype(np.int64)):
-        raise DataError(f"Labels of {path} must be whole numbers, not {y.dtype!r}")
-    y = y.astype(np.int64)
-    if y.min() < 0 or y.max() >= len(y):
-        raise DataError(f"Labels of {path} must be from 0 to classes - 1, not {int(y.min())} to {int(y.max())}")
+    y = _labels(str(path), y, len(x))
     if "split" in arrays:
-        words = arrays["split"].astype(str)
+        words = arrays["split"]
+        words = (np.char.decode(words, "ascii", "replace") if words.dtype.kind == "S" else words).astype(str)
         unknown = sorted(set(words.ravel().tolist()) - set(SPLITS))
         if unknown or words.shape != y.shape:
             raise DataError(
@@ -212,3 +213,16 @@ def _npz(path: Path) -> Dataset:
         split = split_groups(groups, y)
     with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite and is refused as such
         return Dataset(name=path.name, x=x.astype(np.float32), y=y, split=split)
+
+
+def _labels(name: str, y: NDArray, sequences: int) -> NDArray[np.int64]:
+    """``y`` as int64, if it can be labels at all; that no class is missing is seen later."""
+    if y.shape != (sequences,):
+        raise DataError(f"Labels of {name} must be one a sequence ({sequences}), not {y.shape!r}")
+    if y.dtype.kind not in "iuf":
+        raise DataError(f"Labels of {name} must be whole numbers, not {y.dtype!r}")
+    exact = y.astype(np.float64)
+    wrong = y[~((exact == np.rint(exact)) & (exact >= 0) & (exact < sequences))]
+    if len(wrong):
+        raise DataError(f"Labels of {name} must be whole numbers from 0 to classes - 1, not {wrong[0].item()!r}")
+    return y.astype(np.int64)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,7 +44,7 @@ class TrainConfig:
     pool
         Which hidden state the dense layer reads.
     batch, rate_float, rate
-        Sequences a step, and the largest learning rates (cosine, to zero).
+        Sequences a step, and the largest learning rates (cosine, to zero), at most 1.
     factor_rate
         Learning rate of the scaling factors, as a multiple of ``rate``.
     decay
@@ -74,6 +76,12 @@ class TrainConfig:
         ):
             if not 1 <= value <= high:
                 raise TrainingError(f"Number of {name} must be 1 to {high}, not {value!r}")
+        for name, value in (("rate", self.rate), ("rate of the float network", self.rate_float)):
+            if not 0 < value <= 1:
+                raise TrainingError(f"Learning {name} must be above 0 and at most 1, not {value!r}")
+        for name, value in (("Rate of scaling factors", self.factor_rate), ("Weight decay", self.decay)):
+            if not 0 <= value <= 100:
+                raise TrainingError(f"{name} must be 0 to 100, not {value!r}")
         if not 0 <= self.seed < 1 << 32:
             raise TrainingError(f"Seed must be 0 to {(1 << 32) - 1}, not {self.seed!r}")
 
@@ -163,22 +171,26 @@ class _Run:
             "pool": config.pool.value,
             "data": data.name,
             "shape": list(data.x.shape),
+            "data digest": hashlib.sha256(b"".join(a.tobytes() for a in (data.x, data.y, data.split))).hexdigest(),
         }
         self.state: dict[str, Any] = {"identity": self.identity, "phases": {}}
         self.path = folder / "checkpoint.pt"
         if self.path.exists():
             try:
+                with zipfile.ZipFile(self.path) as archive:  # PyTorch does not check its own checksums
+                    if damaged := archive.testzip():
+                        raise zipfile.BadZipFile(damaged)
                 stored = torch.load(self.path, weights_only=True)
-                identity = stored["identity"]
+                identity, _ = dict(stored["identity"]), dict(stored["phases"])
             except Exception:
                 raise TrainingError(
                     f"Checkpoint must be a readable one, not {str(self.path)!r}; remove it to begin again"
                 ) from None
             if identity != self.identity:
-                key = next(k for k in self.identity if identity.get(k) != self.identity[k])
+                key = next(k for k in self.identity | identity if identity.get(k) != self.identity.get(k))
                 raise TrainingError(
                     f"Run in {folder} must be continued with {key} = {identity.get(key)!r}, not "
-                    f"{self.identity[key]!r}; give another --out for a new run"
+                    f"{self.identity.get(key)!r}; give another --out for a new run"
                 )
             self.state = stored
 

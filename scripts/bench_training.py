@@ -11,7 +11,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -43,16 +43,10 @@ def brevitas_lstm(features: int, hidden: int) -> nn.Module | None:
             from brevitas.quant import Int8ActPerTensorFloat, Int8WeightPerTensorFloat  # type: ignore[import-not-found]
     except ImportError:
         return None
-    bits = {f"{part}_bit_width": 3 for part in ("weight", "io", "gate_acc", "sigmoid", "tanh", "cell_state")}
-    del bits["gate_acc_bit_width"]
-    return QuantLSTM(
-        features,
-        hidden,
-        weight_quant=Int8WeightPerTensorFloat,
-        io_quant=Int8ActPerTensorFloat,
-        batch_first=False,
-        **bits,
-    )
+    parts = ("weight", "io", "sigmoid", "tanh", "cell_state")
+    settings: dict[str, Any] = {f"{part}_bit_width": 3 for part in parts}
+    settings |= {"weight_quant": Int8WeightPerTensorFloat, "io_quant": Int8ActPerTensorFloat}
+    return QuantLSTM(features, hidden, **settings)
 
 
 @command

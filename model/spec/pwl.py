@@ -45,7 +45,7 @@ class PwlSpec:
     Raises
     ------
     ValueError
-        If the tables differ in length, or are no power of two, or finer than the input.
+        If the tables differ in length, or are no power of two, or finer than the input, or overflow 64 bits.
     """
 
     function: FunctionName
@@ -63,6 +63,10 @@ class PwlSpec:
             raise ValueError(f"PWL segments must be a power of two from 2 to {1 << self.source.width}, not {n!r}")
         if not 0 <= self.guard <= 16:
             raise ValueError(f"PWL guard bits must be 0 to 16, not {self.guard!r}")
+        last = (1 << self.low_bits) - 1
+        largest = max(max(abs(b), abs(b + s * last)) for b, s in zip(self.bases, self.slopes, strict=True))
+        if largest >= 1 << 62:
+            raise ValueError(f"PWL values must be below 2**62 in size, not {largest!r}")
 
     @classmethod
     def fit(cls, function: FunctionName, *, source: Format, target: Format, segments: int, guard: int = 4) -> PwlSpec:
