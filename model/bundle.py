@@ -116,8 +116,18 @@ def make(network: MlbNetwork, scaling: Scaling, data: Dataset, *, folding: Foldi
 
 
 def save(bundle: Bundle, folder: Path) -> None:
-    """Write a bundle; an older one of the same name is replaced only when the new one is complete."""
+    """Write a bundle; an older one of the same name is replaced only when the new one is complete.
+
+    Raises
+    ------
+    BundleError
+        If the bundle would not load, or the folder holds anything else.
+    """
     spec = bundle.network
+    try:
+        check_samples(spec, bundle.samples)  # before they are made small, which would wrap
+    except ValueError as error:
+        raise BundleError(f"Bundle {folder}: {error}") from None
     small = np.int8 if spec.lstm.source.width <= 8 and spec.lstm.source.signed else np.int64
     contents = {
         "weights.npz": _npz_bytes(dict(bundle.weights)),

@@ -57,17 +57,20 @@ class Factors(nn.Module):
     ``forward`` gives them rounded, shape (groups, levels), with the gradient passed straight through.
     """
 
-    def __init__(self, groups: int, levels: int, frac: int, bits: int, offset: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self, ranges: tuple[float, ...], levels: int, frac: int, bits: int, offset: tuple[int, ...] | None = None
+    ) -> None:
         super().__init__()
         self.frac, self.limit = frac, (1 << bits) - 1
-        self.offset = offset or (0,) * groups
-        self.master = nn.Parameter(2.0 ** -torch.arange(levels).float().repeat(groups, 1))
+        self.offset = offset or (0,) * len(ranges)
+        # ``a_i = range * 2**-i``: 2**levels equally spaced values across -range .. range.
+        self.master = nn.Parameter(torch.tensor(ranges)[:, None] * 2.0 ** -torch.arange(1, levels + 1))
 
     @torch.no_grad()
     def initialize(self, samples: list[Tensor]) -> None:
         """Greedy residual factors of one tensor of values a group: ``a_i = mean |r|``, then ``r -= s_i a_i``."""
         for group, values in enumerate(samples):
-            rest = values.detach().double() - self.offset[group] * 2.0**-self.frac
+            rest = values.detach().double()
             for level in range(self.master.shape[1]):
                 a = rest.abs().mean().clamp(min=2.0**-self.frac)
                 self.master[group, level] = a
@@ -110,22 +113,6 @@ class FloatNetwork(nn.Module):
         h, _ = self.lstm(x)
         return self.dense(h.mean(1) if self.pool is Pool.MEAN else h[:, -1])
 
-    @torch.no_grad()
-    def activations(self, x: Tensor) -> dict[str, Tensor]:
-        """x, h, c and the gate outputs i, f, g, o over a batch, by name; every shape flattened."""
-        w = self.lstm_weights()
-        h = c = x.new_zeros(x.shape[0], self.lstm.hidden_size)
-        seen: dict[str, list[Tensor]] = {name: [] for name in (*GATES, "c", "h")}
-        for step in range(x.shape[1]):
-            z = x[:, step] @ w["weight_ih"].T + h @ w["weight_hh"].T + w["bias_ih"] + w["bias_hh"]
-            i, f, g, o = z.chunk(4, 1)
-            i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
-            c = f * c + i * g
-            h = o * c.tanh()
-            for name, value in zip(seen, (i, f, g, o, c, h), strict=True):
-                seen[name].append(value)
-        return {"x": x.flatten(), **{name: torch.stack(v).flatten() for name, v in seen.items()}}
-
 
 class MlbNetwork(nn.Module):
     """MuBiNN2: x, h, c, the gate outputs and all weights multi-level binarized, with learned factors.
@@ -158,18 +145,22 @@ class MlbNetwork(nn.Module):
         self.pool, self.max_steps, self.numbers = pool, max_steps, numbers or NumberChoice()
         n = self.numbers
 
-        def activation(groups: int, offset: tuple[int, ...] | None = None) -> Factors:
-            return Factors(groups, activation_levels, n.activation_frac, n.factor_bits, offset)
+        def activation(ranges: tuple[float, ...], offset: tuple[int, ...] | None = None) -> Factors:
+            return Factors(ranges, activation_levels, n.activation_frac, n.factor_bits, offset)
 
         def weight(groups: int) -> Factors:
-            return Factors(groups, weight_levels, n.weight_frac, n.factor_bits)
+            return Factors((1.0,) * groups, weight_levels, n.weight_frac, n.factor_bits)
 
+        # Activations begin uniform over the range that matters (two standard deviations; where tanh is not
+        # flat; all of tanh and sigmoid). Greedy factors of their float values do worse: heavy tails and
+        # small means waste levels, and the network may never recover.
+        sigmoid = 1.0 - n.gate_offset
         self.factors = nn.ModuleDict(
             {
-                "x": activation(1),
-                "h": activation(1),
-                "c": activation(1),
-                "gates": activation(4, tuple(n.offset(k) for k in range(4))),
+                "x": activation((2.0,)),
+                "h": activation((1.0,)),
+                "c": activation((2.0,)),
+                "gates": activation((sigmoid, sigmoid, 1.0, sigmoid), tuple(n.offset(k) for k in range(4))),
                 "wx": weight(4),
                 "wh": weight(4),
                 "b": weight(4),
@@ -191,8 +182,8 @@ class MlbNetwork(nn.Module):
         self._initialize_weight_factors()
 
     @torch.no_grad()
-    def warm_start(self, network: FloatNetwork, x: Tensor) -> None:
-        """Take the weights of a trained float network, and factors from its weights and its activations on ``x``."""
+    def warm_start(self, network: FloatNetwork) -> None:
+        """Take the weights of a trained float network, and greedy factors from them."""
         w = network.lstm_weights()
         self.masters["wx"].copy_(w["weight_ih"].view_as(self.masters["wx"]))
         self.masters["wh"].copy_(w["weight_hh"].view_as(self.masters["wh"]))
@@ -200,10 +191,6 @@ class MlbNetwork(nn.Module):
         self.masters["dense_w"].copy_(network.dense.weight)
         self.masters["dense_b"].copy_(network.dense.bias)
         self._initialize_weight_factors()
-        seen = network.activations(x)
-        for name in ("x", "h", "c"):
-            self._factors(name).initialize([seen[name]])
-        self._factors("gates").initialize([seen[name] for name in GATES])
 
     def _initialize_weight_factors(self) -> None:
         for name, master in self.masters.items():

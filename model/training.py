@@ -61,7 +61,7 @@ class TrainConfig:
     batch: int = 32
     rate_float: float = 1e-2
     rate: float = 1e-2
-    factor_rate: float = 0.2
+    factor_rate: float = 0.05
     decay: float = 1e-4
 
     def __post_init__(self) -> None:
@@ -144,7 +144,7 @@ def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) 
         weight_levels=config.weight_levels,
         max_steps=steps,
     )
-    network.warm_start(float_network, parts["train"][0][:512])
+    network.warm_start(float_network)
     score = run.fit("mlb", network, parts, config.epochs, config.rate, progress)
     return Trained(
         float_network=float_network,
@@ -152,6 +152,11 @@ def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) 
         scaling=scaling,
         validation={"float": float_score, "mlb": score},
     )
+
+
+def check_run(config: TrainConfig, data: Dataset, folder: Path) -> None:
+    """Raise TrainingError if ``folder`` holds a run that cannot be continued so."""
+    _Run(config, data, folder)
 
 
 @torch.no_grad()
@@ -243,5 +248,8 @@ class _Run:
     def _save(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial")
-        torch.save(self.state, partial)
-        os.replace(partial, self.path)
+        try:
+            torch.save(self.state, partial)
+            os.replace(partial, self.path)
+        finally:
+            partial.unlink(missing_ok=True)

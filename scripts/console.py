@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from model.bundle import BundleError
@@ -20,8 +21,8 @@ from sim.simulators import SimulationError
 from synth.errors import SynthError
 from synth.registry import RegistryError
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Pe = Annotated[int | None, typer.Option(help="Hidden units at once; the bundle's choice if not given.")]
@@ -53,18 +54,13 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         except EXPECTED as error:
             sentence = " ".join(str(error).split())
-            err.print(f"[bold red]error:[/] {_plain(sentence)}", soft_wrap=True)
+            err.print(f"[bold red]error:[/] {escape(sentence)}", soft_wrap=True)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             err.print("stopped")
             raise typer.Exit(130) from None
 
     return wrapped
-
-
-def _plain(text: str) -> str:
-    """Text whose brackets are no markup."""
-    return text.replace("[", "\\[")
 
 
 def emit_json(result: dict[str, Any]) -> None:
@@ -75,12 +71,12 @@ def emit_json(result: dict[str, Any]) -> None:
 
 def table(title: str, rows: Iterable[tuple[str, object]]) -> None:
     """Aligned names and values."""
-    out.print(f"[bold]{_plain(title)}[/]", soft_wrap=True)
+    out.print(f"[bold]{escape(title)}[/]", soft_wrap=True)
     grid = Table(show_header=False, box=None, pad_edge=False)
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in rows:
-        grid.add_row(f"  {_plain(name)}", _plain(str(value)))
+        grid.add_row(f"  {escape(name)}", escape(str(value)))
     out.print(grid)
 
 

@@ -61,4 +61,4 @@ def generate(
     if json:
         return emit_json({"files": files, "top": unit or "network"})
     table(f"Verilog of {about}", [("file", f) for f in files])
-    out.print(f"Next: xnorforge synth {bundle or f'--unit {unit}'}", soft_wrap=True)
+    out.print(f"Next: xnorforge synth {bundle or f'--unit {unit}'}", soft_wrap=True, markup=False)

@@ -59,4 +59,4 @@ def info(bundle: Annotated[Path, typer.Argument(help="Bundle of a trained networ
             for name, rows in about["factors"].items()
         ],
     )
-    out.print(f"Next: xnorforge simulate {bundle}", soft_wrap=True)
+    out.print(f"Next: xnorforge simulate {bundle}", soft_wrap=True, markup=False)

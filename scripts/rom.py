@@ -38,4 +38,4 @@ def rom(
         f"ROM images ({kind})",
         [*rows, ("all", f"{sum(bits.values()):,} bits"), *(("file", f) for f in files)],
     )
-    out.print(f"Next: xnorforge generate {bundle} --weights readmemh", soft_wrap=True)
+    out.print(f"Next: xnorforge generate {bundle} --weights readmemh", soft_wrap=True, markup=False)

@@ -92,6 +92,6 @@ def simulate(
         if result.first_difference:
             out.print(f"First difference: {result.first_difference}", soft_wrap=True, markup=False)
         else:
-            out.print(f"Next: xnorforge synth {bundle}", soft_wrap=True)
+            out.print(f"Next: xnorforge synth {bundle}", soft_wrap=True, markup=False)
     if result.differing:
         raise typer.Exit(1)

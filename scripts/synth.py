@@ -104,4 +104,5 @@ def synth(
     out.print(
         "Next: xnorforge synth " + (f"--unit {unit}" if unit else str(bundle)) + " --effort speed",
         soft_wrap=True,
+        markup=False,
     )

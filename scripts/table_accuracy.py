@@ -28,7 +28,7 @@ from synth.flow import find_liberty, synthesize
 LEVELS = ((1, 1), (2, 2), (3, 3))
 SETTINGS: dict[str, dict[str, Any]] = {
     "digits": {"hidden": 32, "pool": Pool.LAST, "epochs_float": 60, "epochs": 80, "batch": 32},
-    "bonn": {"hidden": 100, "pool": Pool.MEAN, "epochs_float": 30, "epochs": 60, "batch": 64},
+    "bonn": {"hidden": 100, "pool": Pool.MEAN, "epochs_float": 30, "epochs": 40, "batch": 64},
 }
 FOLDING = Folding(pe=1, simd=8192)
 

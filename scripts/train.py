@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from model.data import load
 from model.spec import Folding, Pool
-from model.training import TrainConfig, TrainingError
+from model.training import TrainConfig, TrainingError, check_run
 from model.workflow import train_to_bundle
 from scripts.console import Json, command, emit_json, err, out, percent, table
 
@@ -20,10 +20,11 @@ PHASES = {"float": "float LSTM", "mlb": "binarized LSTM"}
 
 def parse_levels(text: str) -> tuple[int, int]:
     """``A,W`` as two numbers."""
-    parts = text.split(",")
-    if len(parts) != 2 or not all(p.strip().lstrip("-").isdigit() for p in parts):
-        raise TrainingError(f"Levels must be two numbers A,W such as 3,3, not {text!r}")
-    return int(parts[0]), int(parts[1])
+    try:
+        activation, weight = (int(part) for part in text.split(","))
+    except ValueError:
+        raise TrainingError(f"Levels must be two numbers A,W such as 3,3, not {text!r}") from None
+    return activation, weight
 
 
 @command
@@ -65,6 +66,7 @@ def train(
         seed=seed,
     )
     dataset, folding = load(data, data_root), Folding(pe=pe, simd=simd)
+    check_run(config, dataset, out_folder)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -85,7 +87,11 @@ def train(
             result = train_to_bundle(config, dataset, out_folder, folding, progress)
         except KeyboardInterrupt:
             bar.stop()
-            err.print(f"Stopped; {out_folder} holds every finished epoch, and the same command continues.")
+            err.print(
+                f"Stopped; {out_folder} holds every finished epoch, and the same command continues.",
+                soft_wrap=True,
+                markup=False,
+            )
             raise typer.Exit(130) from None
     if json:
         return emit_json(result)
@@ -99,4 +105,4 @@ def train(
             ("bundle", result["bundle"]),
         ],
     )
-    out.print(f"Next: xnorforge simulate {result['bundle']}", soft_wrap=True)
+    out.print(f"Next: xnorforge simulate {result['bundle']}", soft_wrap=True, markup=False)

@@ -39,6 +39,8 @@ from rtl.xnor_multiplier import XnorMultiplier
 
 Factors = tuple[int, ...]
 
+MAX_N = 1 << 14  #: longest vector; a longer one is a typing error and would fill the memory
+
 
 class RegistryError(ValueError):
     """An unknown unit or parameter, or a value it cannot have; one sentence."""
@@ -191,4 +193,6 @@ def _parse(name: str, key: str, text: str, kind: Any) -> Any:
     if not numbers or (kind is int and len(numbers) > 1):
         wanted = "a whole number" if kind is int else "whole numbers separated by commas"
         raise RegistryError(f"Setting {key} of {name} must be {wanted}, not {text!r}")
+    if key == "n" and numbers[0] > MAX_N:
+        raise RegistryError(f"Setting n of {name} must be at most {MAX_N}, not {numbers[0]!r}")
     return numbers[0] if kind is int else tuple(numbers)

@@ -31,7 +31,7 @@ def random_network(
         pool=pool,
         max_steps=2 * steps,
     )
-    mlb.warm_start(network, x)
+    mlb.warm_start(network)
     return mlb.eval(), x
 
 

@@ -1,0 +1,250 @@
+"""Training: a run broken off and continued equals an unbroken one; another run or a damaged one is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from model import bundle, golden
+from model.data import Dataset
+from model.spec import Folding, Pool
+from model.training import Scaling, TrainConfig, Trained, TrainingError, predictions, train
+from model.workflow import train_to_bundle
+from tests.sentences import is_one_sentence
+
+CONFIG = TrainConfig(activation_levels=2, weight_levels=2, hidden=4, epochs_float=3, epochs=3, batch=8)
+FOLDING = Folding(pe=2, simd=8)
+
+
+def data(seed: int = 0, name: str = "mine") -> Dataset:
+    """72 noisy sequences of three classes that differ in their slope."""
+    random, y = np.random.default_rng(seed), np.arange(72) % 3
+    x = (y[:, None, None] - 1) * np.linspace(0, 2, 5)[None, :, None] + random.normal(size=(72, 5, 2))
+    return Dataset(name=name, x=x.astype(np.float32), y=y, split=np.arange(72) // 3 % 4 % 3)
+
+
+DATA = data()
+
+
+def silent(*_: object) -> None:
+    """No progress."""
+
+
+def stop_after(phase: str, epoch: int) -> Any:
+    """A progress callback that is Ctrl-C after an epoch."""
+
+    def progress(now: str, done: int, *_: object) -> None:
+        if (now, done) == (phase, epoch):
+            raise KeyboardInterrupt
+
+    return progress
+
+
+def parameters(trained: Trained) -> dict[str, torch.Tensor]:
+    """All trained numbers of both networks."""
+    networks = {"float": trained.float_network, "mlb": trained.network}
+    return {f"{name} {key}": v for name, n in networks.items() for key, v in n.state_dict().items()}
+
+
+def equal(a: Trained, b: Trained) -> bool:
+    """Bit for bit."""
+    p, q = parameters(a), parameters(b)
+    return p.keys() == q.keys() and all(torch.equal(p[k], q[k]) for k in p)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The bundle of a run."""
+    return {p.name: p.read_bytes() for p in (folder / "bundle").iterdir()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Steps this small are many times slower with threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """A run without a break: folder and what training gives."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    train_to_bundle(CONFIG, DATA, folder, FOLDING, silent)
+    return folder, train(CONFIG, DATA, folder, silent)
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [[("float", 1)], [("float", 3)], [("mlb", 1)], [("mlb", 2)], [("mlb", 3)], [("float", 2), ("mlb", 1), ("mlb", 2)]],
+    ids=str,
+)
+def test_a_continued_run_equals_an_unbroken_one(unbroken, tmp_path, breaks):
+    for phase, epoch in breaks:
+        with pytest.raises(KeyboardInterrupt):
+            train_to_bundle(CONFIG, DATA, tmp_path, FOLDING, stop_after(phase, epoch))
+        assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+        torch.manual_seed(99)  # whatever else the process did
+    seen = []
+    train_to_bundle(CONFIG, DATA, tmp_path, FOLDING, lambda phase, done, *_: seen.append((phase, done)))
+    every = [(phase, epoch) for phase in ("float", "mlb") for epoch in (1, 2, 3)]
+    assert seen == every[every.index(breaks[-1]) + 1 :]
+    assert files(tmp_path) == files(unbroken[0])
+    assert equal(train(CONFIG, DATA, tmp_path, silent), unbroken[1])
+
+
+def test_a_break_while_the_checkpoint_is_written(unbroken, tmp_path, monkeypatch):
+    """What is written half is not what a continued run reads."""
+    original = torch.save
+
+    def half(state: Any, path: Path) -> None:
+        original(state, path)
+        if state["phases"]["float"]["epoch"] == 2:
+            path.write_bytes(path.read_bytes()[:1000])
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, DATA, tmp_path, silent)
+    monkeypatch.undo()
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert equal(train(CONFIG, DATA, tmp_path, silent), unbroken[1])
+
+
+def test_the_same_seed_gives_the_same_network_and_another_another(unbroken, tmp_path):
+    train_to_bundle(CONFIG, DATA, tmp_path / "again", FOLDING, silent)
+    assert files(tmp_path / "again") == files(unbroken[0])
+    other = train(dataclasses.replace(CONFIG, seed=1), DATA, tmp_path / "other", silent)
+    here, there = parameters(other), parameters(unbroken[1])
+    assert not any(torch.equal(here[k], there[k]) for k in here if "weight" in k or "masters" in k)
+
+
+def test_what_training_says_is_what_the_bundle_does(unbroken):
+    folder, trained = unbroken
+    b = bundle.load(folder / "bundle")
+    x, y = DATA.part("test")
+    labels = golden.run(b.network, b.weights, b.samples).label
+    assert np.array_equal(labels, predictions(trained.network, torch.from_numpy(trained.scaling.apply(x))).numpy())
+    assert np.array_equal(b.labels, y)
+    about = b.design.provenance
+    assert about.metrics["golden_test"] == (labels == y).mean()
+    assert about.metrics["float_val"] == trained.validation["float"]
+    assert about.metrics["mlb_val"] == trained.validation["mlb"]
+    assert (about.data, about.sizes) == ("mine", DATA.sizes)
+    assert about.settings == {**dataclasses.asdict(CONFIG), "pool": "last"}
+    assert b.design.folding == FOLDING
+
+
+def test_it_learns(tmp_path):
+    longer = dataclasses.replace(CONFIG, epochs_float=15, epochs=15)
+    figures = train_to_bundle(longer, DATA, tmp_path, FOLDING, silent)
+    assert figures["accuracy_float"] > 0.7
+    assert figures["accuracy_golden"] > 0.7
+    assert figures["split_sizes"] == DATA.sizes
+
+
+def test_samples_are_scaled_by_the_training_split():
+    scaling = Scaling.of(DATA.part("train")[0])
+    scaled = scaling.apply(DATA.part("train")[0]).reshape(-1, 2)
+    assert np.allclose(scaled.mean(0), 0)
+    assert np.allclose(scaled.std(0), 1)
+    constant = Scaling.of(np.full((3, 4, 1), 7, np.float32))
+    assert np.array_equal(constant.apply(np.full((3, 4, 1), 8, np.float32)), np.ones((3, 4, 1)))
+
+
+def refusal(config: TrainConfig, dataset: Dataset, folder: Path) -> str:
+    """The message of the TrainingError that training raises; the checkpoint stays as it is."""
+    before = (folder / "checkpoint.pt").read_bytes()
+    with pytest.raises(TrainingError) as caught:
+        train(config, dataset, folder, silent)
+    assert is_one_sentence(str(caught.value))
+    assert (folder / "checkpoint.pt").read_bytes() == before
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"activation_levels": 3}, "activation_levels = 2, not 3"),
+        ({"weight_levels": 1}, "weight_levels = 2, not 1"),
+        ({"hidden": 5}, "hidden = 4, not 5"),
+        ({"epochs_float": 4}, "epochs_float = 3, not 4"),
+        ({"epochs": 2}, "epochs = 3, not 2"),
+        ({"seed": 1}, "seed = 0, not 1"),
+        ({"pool": Pool.MEAN}, "pool = 'last', not 'mean'"),
+        ({"batch": 9}, "batch = 8, not 9"),
+        ({"rate": 0.02}, "rate = 0.01, not 0.02"),
+        ({"decay": 0.0}, "decay = 0.0001, not 0.0"),
+    ],
+    ids=str,
+)
+def test_another_configuration_is_refused(unbroken, change, words):
+    message = refusal(dataclasses.replace(CONFIG, **change), DATA, unbroken[0])
+    assert f"must be continued with {words}; give another --out for a new run" in message
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (data(name="other"), "data = 'mine', not 'other'"),
+        (dataclasses.replace(DATA, x=DATA.x[:, :4]), "shape = [72, 5, 2], not [72, 4, 2]"),
+        (data(seed=1), "data digest = "),
+        (dataclasses.replace(DATA, y=(DATA.y + 1) % 3), "data digest = "),
+        (dataclasses.replace(DATA, split=(DATA.split + 1) % 3), "data digest = "),
+    ],
+    ids=["name", "shape", "samples", "labels", "split"],
+)
+def test_other_data_is_refused(unbroken, other, words):
+    assert f"must be continued with {words}" in refusal(CONFIG, other, unbroken[0])
+
+
+def test_a_damaged_checkpoint_is_refused(unbroken, tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    blob = (unbroken[0] / "checkpoint.pt").read_bytes()
+    (tensor,) = (i for i in [blob.find(parameters(unbroken[1])["mlb masters.wx"].numpy().tobytes()[:16])] if i > 0)
+    flipped = blob[:tensor] + bytes([blob[tensor] ^ 1]) + blob[tensor + 1 :]  # a number that only a checksum guards
+    states = []
+    for state in ([], {}, {"identity": None, "phases": {}}, {"identity": {}, "phases": 1}, {"identity": {"a": 1}}):
+        torch.save(state, path)
+        states.append(path.read_bytes())
+    for damaged in (b"", b"text", blob[:-1000], blob[1000:], flipped, *states):
+        path.write_bytes(damaged)
+        expected = f"Checkpoint must be a readable one, not {str(path)!r}; remove it to begin again"
+        assert refusal(CONFIG, DATA, tmp_path) == expected
+    path.write_bytes(blob)
+    assert equal(train(CONFIG, DATA, tmp_path, silent), unbroken[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"activation_levels": 0}, "Number of activation levels must be 1 to 5, not 0"),
+        ({"activation_levels": 9}, "Number of activation levels must be 1 to 5, not 9"),
+        ({"weight_levels": 0}, "Number of weight levels must be 1 to 5, not 0"),
+        ({"weight_levels": 6}, "Number of weight levels must be 1 to 5, not 6"),
+        ({"hidden": 0}, "Number of hidden units must be 1 to 1024, not 0"),
+        ({"hidden": 1025}, "Number of hidden units must be 1 to 1024, not 1025"),
+        ({"epochs": 0}, "Number of epochs must be 1 to 100000, not 0"),
+        ({"epochs_float": 0}, "Number of float epochs must be 1 to 100000, not 0"),
+        ({"batch": 0}, "Number of sequences a batch must be 1 to 65536, not 0"),
+        ({"seed": -1}, "Seed must be 0 to 4294967295, not -1"),
+        ({"seed": 1 << 32}, "Seed must be 0 to 4294967295, not 4294967296"),
+        ({"rate": 0.0}, "Learning rate must be above 0 and at most 1, not 0.0"),
+        ({"rate": math.nan}, "Learning rate must be above 0 and at most 1, not nan"),
+        ({"rate": 1e30}, "Learning rate must be above 0 and at most 1, not 1e+30"),
+        ({"rate_float": -1.0}, "Learning rate of the float network must be above 0 and at most 1, not -1.0"),
+        ({"factor_rate": math.inf}, "Rate of scaling factors must be 0 to 100, not inf"),
+        ({"decay": -0.1}, "Weight decay must be 0 to 100, not -0.1"),
+    ],
+    ids=str,
+)
+def test_a_bad_configuration_is_refused(change, words):
+    with pytest.raises(TrainingError) as caught:
+        TrainConfig(**change)
+    assert str(caught.value) == words

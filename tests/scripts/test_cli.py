@@ -1,0 +1,421 @@
+"""The command line: help, one JSON object, and every bad input as one sentence that leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from rtl.network import Network
+from rtl.rom_files import FORMATS
+from scripts.cli import app
+from synth.registry import UNITS
+from tests.sentences import is_one_sentence
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COMMANDS = ("train", "generate", "simulate", "synth", "rom", "info", "units")
+
+
+def run(*words: object, env: dict[str, str] | None = None) -> Any:
+    """A command in this process: ``exit_code``, ``stdout`` and ``stderr``; a traceback fails the test."""
+    result = CliRunner().invoke(app, [str(w) for w in words], env=env)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def answer(*words: object) -> dict[str, Any]:
+    """The JSON object that a command prints; nothing else is on standard output."""
+    result = run(*words, "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def refusal(*words: object, env: dict[str, str] | None = None) -> str:
+    """The one sentence on standard error of a command that fails."""
+    result = run(*words, env=env)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.endswith("\n")
+    sentence = result.stderr.removeprefix("error: ").removesuffix("\n")
+    assert is_one_sentence(sentence)
+    return sentence
+
+
+def files(folder: Path) -> list[str]:
+    """Every file in a folder, which need not exist."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """What ``train --json`` says of a tiny network of digits; its bundle is shared."""
+    folder = tmp_path_factory.mktemp("run")
+    options = ["--hidden", 4, "--levels", "2,2", "--epochs", 2, "--epochs-float", 2, "--out", folder]
+    return answer("train", "--data", "digits", *options)
+
+
+@pytest.fixture
+def bundle(trained):
+    """A bundle that nobody changes."""
+    return Path(trained["bundle"])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example_that_can_be_typed(name):
+    text = run(name, "--help").stdout
+    assert f"Usage: xnorforge {name}" in " ".join(text.replace("root", "xnorforge").split())
+    (example,) = re.findall(r"Example: xnorforge (.*?)\s*$", text, re.MULTILINE)
+    command, *words = shlex.split(example)
+    group: Any = typer.main.get_command(app)
+    assert group.commands[command].make_context(command, words).params
+
+
+def test_help_names_every_command():
+    text = run("--help").stdout
+    assert all(re.search(rf"\b{name}\b", text) for name in COMMANDS)
+    assert run().exit_code == 2
+
+
+def test_train(trained, bundle):
+    assert set(trained) >= {"accuracy_float", "accuracy_golden", "split_sizes", "seconds", "bundle", "seed"}
+    assert trained["split_sizes"] == {"train": 1077, "val": 270, "test": 450}
+    assert 0 < trained["accuracy_golden"] <= 1
+    assert 0 < trained["accuracy_float"] <= 1
+    assert trained["seconds"] > 0
+    assert files(bundle.parent) == [
+        "bundle/design.json",
+        "bundle/samples.npz",
+        "bundle/weights.npz",
+        "checkpoint.pt",
+    ]
+
+
+def test_train_for_people_says_the_same(trained, bundle):
+    options = ["--hidden", 4, "--levels", "2,2", "--epochs", 2, "--epochs-float", 2, "--out", bundle.parent]
+    result = run("train", *options)  # continues the finished run
+    assert result.exit_code == 0
+    assert f"{100 * trained['accuracy_golden']:.2f} %" in result.stdout
+    assert f"Next: xnorforge simulate {bundle}" in result.stdout
+
+
+def test_train_on_a_file(tmp_path):
+    np.savez(tmp_path / "mine.npz", x=np.random.default_rng(0).normal(size=(40, 3, 2)), y=np.arange(40) % 2)
+    options = ["--hidden", 1, "--levels", "1,5", "--epochs", 2, "--epochs-float", 2, "--pool", "mean"]
+    found = answer("train", "--data", tmp_path / "mine.npz", *options, "--out", tmp_path / "run")
+    assert sum(found["split_sizes"].values()) == 40
+    about = answer("info", found["bundle"])
+    assert (about["data"], about["features"], about["hidden"], about["classes"]) == ("mine.npz", 2, 1, 2)
+    assert (about["activation_levels"], about["weight_levels"], about["pool"]) == (1, 5, "mean")
+
+
+def test_info(trained, bundle):
+    about = answer("info", bundle)
+    assert (about["features"], about["hidden"], about["classes"], about["steps"]) == (8, 4, 10, 8)
+    assert about["metrics"]["golden_test"] == trained["accuracy_golden"]
+    assert sum(about["weight_bits"].values()) == 2 * (4 * 4 * (8 + 4 + 1) + 10 * (4 + 1))
+    assert "LSTM 8 -> 4, dense -> 10" in run("info", bundle).stdout
+
+
+def test_units():
+    found = answer("units")["units"]
+    assert [u["name"] for u in found] == list(UNITS)
+    assert all(u["summary"] and u["parameters"] for u in found)
+    assert all(name in run("units").stdout for name in UNITS)
+
+
+@pytest.mark.parametrize("options", [[], ["--weights", "readmemh", "--pe", 4, "--simd", 3]], ids=["inline", "readmemh"])
+def test_generate_a_network(bundle, tmp_path, options):
+    found = answer("generate", bundle, "--out", tmp_path, *options)
+    assert found["top"] == "network"
+    assert sorted(Path(f).name for f in found["files"]) == files(tmp_path)
+    assert "module network(" in (tmp_path / "network.v").read_text()
+    images = [name for name in files(tmp_path) if name.endswith(".hex")]
+    assert len(images) == (4 if options else 0)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_generate_every_unit(unit, tmp_path):
+    found = answer("generate", "--unit", unit, "--out", tmp_path)
+    assert found == {"files": [str(tmp_path / f"{unit}.v")], "top": unit}
+    assert f"module {unit}(" in (tmp_path / f"{unit}.v").read_text()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_rom(bundle, tmp_path, kind):
+    found = answer("rom", bundle, "--format", kind, "--out", tmp_path)
+    names = ["dense_biases", "dense_weights", "lstm_biases", "lstm_weights"]
+    assert files(tmp_path) == sorted(["manifest.json", *(f"{n}.{kind}" for n in names)])
+    assert sorted(found["bits"]) == names
+    assert sorted(Path(f).name for f in found["files"]) == files(tmp_path)
+    memories = json.loads((tmp_path / "manifest.json").read_text())["memories"]
+    assert {m["name"]: m["width_bits"] * m["depth_words"] for m in memories} == found["bits"]
+
+
+def test_simulate(bundle, simulator, tmp_path):
+    found = answer("simulate", bundle, "--sequences", 2, "--simulator", simulator, "--out", tmp_path, "--pe", 4)
+    assert (found["sequences"], found["differing"], found["first_difference"]) == (2, 0, None)
+    assert found["compared"] == 2 * (8 * (8 + (3 * 4 + 5) * 4) + 10 + 1)
+    assert found["accuracy_rtl"] == found["accuracy_golden"] <= 1
+    assert found["cycles_per_sequence"] == found["cycles_per_sequence_predicted"] > 0
+    assert found["cycles"] >= 2 * found["cycles_per_sequence"]
+    assert (found["simulator"], found["folder"]) == (simulator, str(tmp_path))
+    assert found["seconds"] > 0
+
+
+def test_a_difference_is_shown_and_fails(bundle, simulator, tmp_path, monkeypatch):
+    """The hardware gets one other weight than the golden function."""
+
+    def faulty(network: Any, folding: Any, weights: Any, storage: Any) -> Network:
+        wx = weights["wx"].copy()
+        wx[1, 3, 4] ^= 1
+        return Network(network, folding, {**weights, "wx": wx}, storage)
+
+    monkeypatch.setattr("sim.network.Network", faulty)
+    options = ["--sequences", 2, "--simulator", simulator, "--out", tmp_path]
+    result = run("simulate", bundle, *options, "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert found["differing"] > 0
+    first = found["first_difference"]
+    assert (first["value"], first["sequence"], first["step"], first["unit"], first["gate"]) == ("z", 0, 0, 3, "f")
+    assert first["expected"] != first["got"]
+    shown = run("simulate", bundle, *options)
+    assert shown.exit_code == 1
+    assert f"First difference: z at sequence 0, step 0, unit 3, gate f, cycle {first['cycle']}" in shown.stdout
+
+
+def test_synth(tmp_path):
+    found = answer("synth", "--unit", "popcount", "--set", "n=3", "--generic", "--out", tmp_path)
+    assert set(found) >= {
+        *("area", "area_unit", "cells", "depth", "delay_ns", "library", "effort", "tools", "seconds"),
+    }
+    assert (found["area_unit"], found["library"], found["effort"]) == ("NAND2 equivalents", "generic", "area")
+    assert (found["delay_ns"], found["delay_unit"]) == (None, "gate delays")
+    assert found["area"] > 0
+    assert found["depth"] >= 2  # a full adder
+    assert sum(found["cells"].values()) > 0
+    assert {"yosys", "abc"} <= set(found["tools"])
+    assert "netlist.v" in files(tmp_path)
+
+
+def npz(folder: Path, x: Any) -> Path:
+    """A data set whose samples are ``x``."""
+    np.savez(folder / "data.npz", x=x, y=np.arange(len(x)) % 2)
+    return folder / "data.npz"
+
+
+def damaged(bundle: Path, folder: Path) -> Path:
+    """A copy of a bundle with one changed byte."""
+    copy = Path(shutil.copytree(bundle, folder / "damaged"))
+    blob = bytearray((copy / "weights.npz").read_bytes())
+    blob[len(blob) // 2] ^= 1
+    (copy / "weights.npz").write_bytes(blob)
+    return copy
+
+
+NOTHING = "nothing/to/see"  #: a path that is not there
+
+#: command line -> words of the refusal; words with @ stand for paths
+BAD: dict[str, str] = {
+    "train --levels 0,3": "Number of activation levels must be 1 to 5, not 0",
+    "train --levels 9,9": "Number of activation levels must be 1 to 5, not 9",
+    "train --levels 3,6": "Number of weight levels must be 1 to 5, not 6",
+    "train --levels 3": "Levels must be two numbers A,W such as 3,3, not '3'",
+    "train --levels a,b": "Levels must be two numbers A,W such as 3,3, not 'a,b'",
+    "train --levels 3,3,3": "Levels must be two numbers A,W such as 3,3, not '3,3,3'",
+    "train --levels --3,3": "Levels must be two numbers A,W such as 3,3, not '--3,3'",
+    "train --levels ³,3": "Levels must be two numbers A,W such as 3,3, not '³,3'",
+    "train --hidden 0": "Number of hidden units must be 1 to 1024, not 0",
+    "train --epochs 0": "Number of epochs must be 1 to 100000, not 0",
+    "train --seed -1": "Seed must be 0 to 4294967295, not -1",
+    "train --rate nan": "Learning rate must be above 0 and at most 1, not nan",
+    "train --pe 0": "Folding pe must be 1 to 8192, not 0",
+    "train --simd 0": "Folding simd must be 1 to 8192, not 0",
+    f"train --data {NOTHING}.npz": f"File must be an existing .npz archive, not '{NOTHING}.npz'",
+    "train --data digitz": "Data must be digits, bonn, bonn3 or a file ending in .npz, not 'digitz'",
+    "train --data @nan": "must be finite in float32, not nan at (1, 0, 0)",
+    f"train --data bonn --data-root {NOTHING}": f"Data set bonn must be in {NOTHING}/eeg_bonn/eeg_bonn.npz",
+    f"generate {NOTHING}": f"Bundle must be a folder, not '{NOTHING}'",
+    "generate @damaged": "Bundle file @damaged/weights.npz must have the SHA-256 written in design.json",
+    "generate": "Exactly one of BUNDLE and --unit must be given, not neither",
+    "generate @bundle --unit popcount": "Exactly one of BUNDLE and --unit must be given, not both",
+    "generate --unit popcont": "Unit must be one of popcount, xnor_dot, ",
+    "generate --unit popcount --set m=3": "Setting of popcount must be one of n=..., not 'm=3'",
+    "generate --unit popcount --set n": "Setting of popcount must be one of n=..., not 'n'",
+    "generate --unit popcount --set n=": "Setting n of popcount must be a whole number, not ''",
+    "generate --unit popcount --set n=x": "Setting n of popcount must be a whole number, not 'x'",
+    "generate --unit popcount --set n=1.5": "Setting n of popcount must be a whole number, not '1.5'",
+    "generate --unit popcount --set n=1,2": "Setting n of popcount must be a whole number, not '1,2'",
+    "generate --unit popcount --set n=0": "Unit popcount: Length of a popcount must be at least 1, not 0",
+    "generate --unit xnor_dot --set n=-1": "Unit xnor_dot: Length of an XNOR dot product must be at least 1, not -1",
+    f"generate --unit popcount --set n={10**9}": "Setting n of popcount must be at most 16384, not 1000000000",
+    f"generate --unit adder_tree --set n={10**31}": "Setting n of adder_tree must be at most 16384, not 1000000",
+    "generate --unit adder_tree --set n=0": "Unit adder_tree: Number of summands must be at least 1, not 0",
+    "generate --unit mac --set a=4,,2": "Setting a of mac must be whole numbers separated by commas, not '4,,2'",
+    "generate --unit mac --set width=63": "Unit mac: Format width must be 1 to 62 bits, not 63",
+    "generate --unit reconstruct --set factors=-3": "Scaling factor must be from 1 to 16777215, not -3",
+    "generate --unit mlb_dot --set x=6,5,4,3,2,1": "Unit mlb_dot: Number of levels must be 1 to 5, not 6",
+    "generate --unit narrow --set rounding=up": "Unit narrow: 'up' is not a valid Rounding",
+    "generate --unit narrow --set to_frac=15": "Narrowing target must have at most 14 fraction bits, not 15",
+    "generate --unit pwl_activation --set function=cos": "Activation function must be sigmoid or tanh, not 'cos'",
+    "generate --unit pwl_activation --set segments=3": "PWL segments must divide 1024, not 3",
+    "generate --unit pwl_activation --set to_frac=62": "PWL values must be below 2**62 in size",
+    "generate @bundle --pe 0": "Folding pe must be 1 to 8192, not 0",
+    "generate @bundle --simd 0": "Folding simd must be 1 to 8192, not 0",
+    "generate @bundle --pe -1": "Folding pe must be 1 to 8192, not -1",
+    f"simulate {NOTHING}": f"Bundle must be a folder, not '{NOTHING}'",
+    "simulate @damaged": "Bundle file @damaged/weights.npz must have the SHA-256 written in design.json",
+    "simulate @bundle --simulator modelsim": "Simulator must be icarus or verilator, not 'modelsim'",
+    "simulate @bundle --pe 0": "Folding pe must be 1 to 8192, not 0",
+    "simulate @bundle --simd 0": "Folding simd must be 1 to 8192, not 0",
+    f"synth {NOTHING}": f"Bundle must be a folder, not '{NOTHING}'",
+    "synth @damaged": "Bundle file @damaged/weights.npz must have the SHA-256 written in design.json",
+    "synth": "Exactly one of BUNDLE and --unit must be given, not neither",
+    "synth @bundle --unit popcount": "Exactly one of BUNDLE and --unit must be given, not both",
+    "synth --unit popcont": "Unit must be one of popcount, xnor_dot, ",
+    "synth --unit popcount --set n=0": "Unit popcount: Length of a popcount must be at least 1, not 0",
+    "synth --unit popcount --set m=3": "Setting of popcount must be one of n=..., not 'm=3'",
+    "synth --unit reconstruct --set factors=-3": "Scaling factor must be from 1 to 16777215, not -3",
+    f"synth --unit popcount --set n=3 --liberty {NOTHING}.lib": "Liberty file must be an existing file, not ",
+    "synth --unit popcount --set n=3 --liberty @file": "Liberty file must be a Liberty cell library, not '@file'",
+    "synth @bundle --pe 0": "Folding pe must be 1 to 8192, not 0",
+    "synth @bundle --simd 0": "Folding simd must be 1 to 8192, not 0",
+    f"rom {NOTHING}": f"Bundle must be a folder, not '{NOTHING}'",
+    "rom @damaged": "Bundle file @damaged/weights.npz must have the SHA-256 written in design.json",
+    "rom @bundle --format bin": "ROM format must be hex, mem, mif, coe, c, not 'bin'",
+    "rom @bundle --pe 0": "Folding pe must be 1 to 8192, not 0",
+    f"info {NOTHING}": f"Bundle must be a folder, not '{NOTHING}'",
+    "info @damaged": "Bundle file @damaged/weights.npz must have the SHA-256 written in design.json",
+    "info @file": "Bundle must be a folder, not '@file'",
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_bad_input_is_one_sentence(line, bundle, tmp_path):
+    nan = np.ones((40, 3, 2))
+    nan[1, 0, 0] = np.nan
+    paths = {
+        "@bundle": bundle,
+        "@damaged": damaged(bundle, tmp_path) if "@damaged" in line else "",
+        "@nan": npz(tmp_path, nan),
+        "@file": __file__,
+    }
+    expected = BAD[line]
+    for name, path in paths.items():
+        line, expected = line.replace(name, str(path)), expected.replace(name, str(path))
+    before = files(bundle.parent)
+    words = shlex.split(line)
+    for options in ([], ["--json"]):
+        target = [] if words[0] == "info" else ["--out", tmp_path / "out"]
+        assert expected in refusal(*words, *target, *options)
+        assert files(tmp_path / "out") == []
+        assert files(bundle.parent) == before
+
+
+@pytest.mark.parametrize("name", [None, "icarus", "verilator"])
+def test_no_simulator_is_one_sentence(name, bundle, tmp_path):
+    words = ["simulate", bundle, "--out", tmp_path / "out", *(["--simulator", name] if name else [])]
+    sentence = refusal(*words, env={"PATH": ""})
+    assert "type apt install " in sentence
+    assert (name or "Simulator") in sentence
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "simulate",
+        "simulate @bundle --sequences 0",
+        "simulate @bundle --stall 1",
+        "simulate @bundle --pe two",
+        "generate @bundle --weights flash",
+        "synth @bundle --effort most",
+        "synth @bundle --timeout nan",
+        "train --pool first",
+        "train --hiden 4",
+        "rom",
+        "info",
+        "nothing",
+    ],
+)
+def test_a_mistyped_command_is_a_usage_error(line, bundle):
+    result = run(*shlex.split(line.replace("@bundle", str(bundle))))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Usage: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("words", [("generate", "--unit", "popcount"), ("generate", "BUNDLE"), ("rom", "BUNDLE")])
+def test_an_output_folder_that_is_a_file(words, bundle, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    refusal(*[bundle if w == "BUNDLE" else w for w in words], "--out", tmp_path / "out")
+    assert files(tmp_path) == ["out"]
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_another_run_in_the_same_folder(bundle):
+    before = files(bundle.parent)
+    options = ["--hidden", 4, "--levels", "2,2", "--epochs", 3, "--epochs-float", 2, "--out", bundle.parent]
+    assert "must be continued with epochs = 2, not 3; give another --out for a new run" in refusal("train", *options)
+    assert files(bundle.parent) == before
+
+
+def test_brackets_in_a_path_are_no_markup(bundle, tmp_path):
+    path = tmp_path / "[bold]x[/bold] :warning:"
+    assert str(path) in refusal("info", path)
+    shutil.copytree(bundle, path)
+    assert f"Next: xnorforge simulate {path}\n" in run("info", path).stdout
+
+
+def start(*words: object) -> subprocess.Popen[str]:
+    """A command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "scripts.cli", *map(str, words)],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_the_process_fails_with_one_sentence(tmp_path):
+    npz(tmp_path, np.full((40, 3, 2), 1e300))
+    process = start("train", "--data", tmp_path / "data.npz", "--out", tmp_path / "out", "--json")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (1, "")
+    assert err == "error: Samples of data.npz must be finite in float32, not inf at (0, 0, 0)\n"
+    assert files(tmp_path) == ["data.npz"]
+
+
+def test_control_c_keeps_the_finished_epochs(tmp_path):
+    npz(tmp_path, np.random.default_rng(0).normal(size=(40, 3, 2)))
+    options = ["--hidden", 2, "--epochs", 100_000, "--epochs-float", 100_000]
+    process = start("train", "--data", tmp_path / "data.npz", *options, "--out", tmp_path / "out")
+    try:
+        until = time.monotonic() + 120
+        while not (tmp_path / "out" / "checkpoint.pt").exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (130, "")
+    assert f"Stopped; {tmp_path / 'out'} holds every finished epoch, and the same command continues." in err
+    assert "Traceback" not in err
+    assert files(tmp_path / "out") == ["checkpoint.pt"]
