@@ -38,14 +38,12 @@ def spread(values: list[float]) -> str:
     return f"{100 * statistics.mean(values):.2f} ± {100 * statistics.stdev(values) if len(values) > 1 else 0:.2f}"
 
 
-def hardware(bundle: bundles.Bundle, liberty: Path | None) -> dict[str, Any]:
+def hardware(bundle: bundles.Bundle, liberty: Path | None, folder: Path) -> dict[str, Any]:
     """Area, depth, critical path, cycles a step and ROM bits at ``FOLDING``, ROMs outside."""
     schedule = Schedule(network=bundle.network, folding=FOLDING)
-    folder = Path("runs/accuracy-synth")
-    folder.mkdir(parents=True, exist_ok=True)
     verilog = folder / "network.v"
     verilog.write_text(emit(Network(bundle.network, FOLDING, bundle.weights, WeightStorage.EXTERNAL), "network"))
-    report = synthesize([verilog], "network", liberty=liberty, timeout_s=3000, progress=err.print)
+    report = synthesize([verilog], "network", liberty=liberty, timeout_s=3000, progress=lambda _: None)
     bits = sum(i.width * i.depth for i in memory_images(schedule, bundle.weights))
     return {
         "area": report.area,
@@ -92,7 +90,16 @@ def main(
                     done.write_text(json.dumps(done_figures, indent=1))
                 figures.append(json.loads(done.read_text()))
                 floats[seed] = figures[-1]
-            cost = {} if no_synth else hardware(bundles.load(out_folder / f"{name}-{a}{w}-seed0" / "bundle"), library)
+            cost = {}
+            if not no_synth:
+                folder = out_folder / f"{name}-{a}{w}-seed0"
+                measured = folder / "hardware.json"
+                if not measured.exists():
+                    err.print(f"synthesizing {folder}")
+                    measured.write_text(
+                        json.dumps(hardware(bundles.load(folder / "bundle"), library, folder), indent=1)
+                    )
+                cost = json.loads(measured.read_text())
             results[f"{name} ({a},{w})"] = {"seeds": figures, "hardware": cost}
             rows.append(_row(name, f"MLB ({a},{w})", figures, "golden", cost))
             err.print(rows[-1])

@@ -317,6 +317,7 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
     ("folding.pe", 0, "Folding pe must be 1 to 8192, not 0"),
     ("folding.simd", 8193, "Folding simd must be 1 to 8192, not 8193"),
     ("scaling.mean", [0.0, 0.0], "scaling must be one mean and scale a feature, not 2 and 3"),
+    ("scaling", {"mean": [0.0], "scale": [1.0]}, "scaling must be one mean and scale a feature, not 1 and 1"),
     ("scaling.scale", [], "scaling must be one mean and scale a feature, not 3 and 0"),
     ("scaling.scale.1", float("nan"), "Bundle field scaling.scale.1 of"),
     ("provenance.metrics.golden_test", "high", "Bundle field provenance.metrics.golden_test of"),

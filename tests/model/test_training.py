@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from model import bundle, golden
+from model import bundle, golden, training
 from model.data import Dataset
 from model.spec import Folding, Pool
 from model.training import Scaling, TrainConfig, Trained, TrainingError, predictions, train
@@ -147,6 +147,22 @@ def test_it_learns(tmp_path):
     assert figures["accuracy_float"] > 0.7
     assert figures["accuracy_golden"] > 0.7
     assert figures["split_sizes"] == DATA.sizes
+
+
+def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
+    """The second epoch of each phase is made the best one: only there are all predictions right."""
+    epochs, second = iter([0, 1, 0] * 2), {}
+    right, wrong = torch.from_numpy(DATA.part("val")[1]), torch.full((DATA.sizes["val"],), -1)
+    monkeypatch.setattr(training, "predictions", lambda *_: right if next(epochs) else wrong)
+
+    def progress(phase: str, done: int, *_: object) -> None:
+        if done == 2:
+            second[phase] = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["phases"][phase]["last"]
+
+    for trained in (train(CONFIG, DATA, tmp_path, progress), train(CONFIG, DATA, tmp_path, silent)):
+        assert trained.validation == {"float": 1.0, "mlb": 1.0}
+        for phase, network in (("float", trained.float_network), ("mlb", trained.network)):
+            assert all(torch.equal(value, second[phase][name]) for name, value in network.state_dict().items())
 
 
 def test_samples_are_scaled_by_the_training_split():
