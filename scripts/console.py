@@ -98,7 +98,11 @@ def folding_line(schedule: Schedule) -> str:
     )
 
 
-def one_of(bundle: object, unit: str | None) -> None:
-    """Exactly one of BUNDLE and --unit must be given."""
+def one_of(bundle: object, unit: str | None, settings: list[str] | None, pe: int | None, simd: int | None) -> None:
+    """Exactly one of BUNDLE and --unit must be given, with the options that belong to it."""
     if (bundle is None) == (unit is None):
         raise UsageError(f"Exactly one of BUNDLE and --unit must be given, not {'both' if unit else 'neither'}")
+    if unit is None and settings:
+        raise UsageError(f"Option --set must go with --unit, not with a bundle: {settings[0]!r}")
+    if unit is not None and (pe is not None or simd is not None):
+        raise UsageError(f"Options --pe and --simd must go with a bundle, not with --unit {unit!r}")

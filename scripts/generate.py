@@ -44,7 +44,7 @@ def generate(
 
     Example: xnorforge generate runs/digits/bundle --weights readmemh --out verilog
     """
-    one_of(bundle, unit)
+    one_of(bundle, unit, settings, pe, simd)
     if bundle is None:
         assert unit is not None
         contents, about = {f"{unit}.v": emit(build(unit, settings or ()), unit)}, unit

@@ -52,7 +52,7 @@ def synth(
 
     Example: xnorforge synth --unit xnor_dot --set n=128 --effort speed
     """
-    one_of(bundle, unit)
+    one_of(bundle, unit, settings, pe, simd)
     library = liberty or (None if generic else find_liberty())
     schedule, rom_bits = None, None
     if bundle is None:

@@ -255,6 +255,8 @@ BAD: dict[str, str] = {
     "generate @damaged": "Bundle file @damaged/weights.npz must have the SHA-256 written in design.json",
     "generate": "Exactly one of BUNDLE and --unit must be given, not neither",
     "generate @bundle --unit popcount": "Exactly one of BUNDLE and --unit must be given, not both",
+    "generate @bundle --set n=3": "Option --set must go with --unit, not with a bundle: 'n=3'",
+    "synth --unit popcount --pe 2": "Options --pe and --simd must go with a bundle, not with --unit 'popcount'",
     "generate --unit popcont": "Unit must be one of popcount, xnor_dot, ",
     "generate --unit popcount --set m=3": "Setting of popcount must be one of n=..., not 'm=3'",
     "generate --unit popcount --set n": "Setting of popcount must be one of n=..., not 'n'",
