@@ -11,7 +11,7 @@ from rtl.unit import Unit
 
 
 class XnorDot(Unit):
-    """``o = popcount(xnor(a, b))``; as +-1 vectors their dot product is ``2 o - n`` (MuBiNN, equation 6).
+    """``o = popcount(xnor(a, b))``; as +-1 vectors their dot product is ``2 o - n``.
 
     Latency 0, throughput one a cycle. Exact: nothing is rounded, nothing can overflow.
 
