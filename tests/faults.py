@@ -35,7 +35,7 @@ sat -verify -prove trigger 0 miter
 """
 
 
-def _yosys(script: str, **names: object) -> subprocess.CompletedProcess[str]:
+def run_yosys(script: str, **names: object) -> subprocess.CompletedProcess[str]:
     runner = "import sys; from pyosys import libyosys as y; d = y.Design(); [y.run_pass(c, d) for c in sys.argv[1:]]"
     commands = script.format(**names).strip().splitlines()
     return subprocess.run([sys.executable, "-c", runner, *commands], capture_output=True, text=True, check=False)
@@ -49,10 +49,10 @@ def plant(source: Path, module: str, target: Path, *, combinational: bool, first
     """
     for seed in range(first, first + 10):
         names = {"source": source, "module": module, "target": target, "seed": seed}
-        done = _yosys(_MUTATE, **names)
+        done = run_yosys(_MUTATE, **names)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         mutation = Path(f"{target}.mutation").read_text()
         assert "mutate" in mutation
-        if not combinational or _yosys(_COMPARE, **names).returncode:
+        if not combinational or run_yosys(_COMPARE, **names).returncode:
             return mutation
     raise AssertionError(f"ten mutations of {module} changed nothing")

@@ -16,6 +16,7 @@ from rtl.rom_files import FORMATS, write_images
 from rtl.verilog import emit
 from rtl.weight_memory import READMEMH_VERILOG, WeightStorage
 from sim.simulators import SimulationError, choose, environment
+from tests.faults import run_yosys
 from tests.networks import random_network
 
 
@@ -82,6 +83,18 @@ def test_tools_accept_it_without_warnings(storage, tmp_path):
         ran += 1
     if not ran:
         pytest.skip("no simulator")
+
+
+@pytest.mark.parametrize("storage", [WeightStorage.INLINE, WeightStorage.EXTERNAL])
+def test_yosys_accepts_it_without_warnings(storage, tmp_path):
+    source = tmp_path / "network.v"
+    source.write_text(emit(network(storage), "network"))
+    script = "read_verilog {source}\nhierarchy -check -top network\nproc\ncheck -assert"
+    done = run_yosys(script, source=source)
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "Warning" in line]
+    # The hint is about the comment that marks one-hot selections; every Yosys reads it.
+    assert (done.returncode, [line for line in lines if "parallel_case" not in line]) == (0, [])
+    assert run_yosys("read_verilog {source}\nhierarchy -check -top nowhere", source=source).returncode != 0
 
 
 def test_readmemh_images_hold_what_inline_memories_hold(tmp_path):
