@@ -393,6 +393,8 @@ def start(*words: object) -> subprocess.Popen[str]:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A shell starts background jobs with Ctrl-C ignored, and their children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
@@ -417,6 +419,7 @@ def test_control_c_keeps_the_finished_epochs(tmp_path):
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.communicate()
     assert (process.returncode, out) == (130, "")
     assert f"Stopped; {tmp_path / 'out'} holds every finished epoch, and the same command continues." in err
     assert "Traceback" not in err
