@@ -30,7 +30,7 @@ def exact_in_float32(lstm: LstmSpec) -> bool:
 
 
 def clip_distance(mlb: MlbSpec) -> float:
-    """Distance from the offset beyond which the straight-through gradient stops: half a last level past the end.
+    """Distance from the offset beyond which the straight-through gradient stops: half a spacing past the end.
 
     Values between the outermost reconstruction and one last factor beyond it still round to it honestly.
     """

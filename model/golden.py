@@ -52,8 +52,7 @@ def run(network: NetworkSpec, weights: Weights, samples: NDArray[np.integer]) ->
     dense_w = dense.w.reconstruct(weights["dense_w"]).T
     dense_b = dense.b.reconstruct(weights["dense_b"]) << lstm.h.frac
 
-    widen_c = max(0, lstm.tanh.source.frac - lstm.c.frac)
-    tanh_of_code = lstm.tanh.compute(lstm.narrow_c.compute(np.asarray(lstm.c.values) << widen_c))
+    tanh_of_code = lstm.tanh.compute(lstm.narrow_c.compute(np.asarray(lstm.c.values) << lstm.widen_c))
     h = np.broadcast_to(lstm.h.quantize(0, 0), (batch, lstm.hidden))
     c = np.broadcast_to(lstm.c.quantize(0, 0), (batch, lstm.hidden))
     logits = np.zeros((batch, dense.classes), np.int64)

@@ -261,20 +261,18 @@ class MlbNetwork(nn.Module):
         dtype = torch.float32 if self.training else torch.float64
         source = self.numbers.source
         stored = (x.to(dtype) * 2.0**source.frac).round().clamp(source.min, source.max) * source.step
-        a = {name: module().to(dtype) for name, module in self.factors.items()}
+        a = {name: self._factors(name)().to(dtype) for name in ("x", "h", "c", "gates")}
         x_hat = binarize(stored, a["x"][0]).transpose(0, 1)
-        wx, wh, b = (self._binarized(name, a) for name in ("wx", "wh", "b"))
+        wx, wh, b = (self._binarized(name, dtype) for name in ("wx", "wh", "b"))
         zx = x_hat @ wx.flatten(0, 1).T + b.flatten()
         return lstm_function(self.spec().lstm, zx, wh.flatten(0, 1), a["gates"], a["c"][0], a["h"][0])
 
-    def _binarized(self, name: str, a: dict[str, Tensor]) -> Tensor:
-        master = self.masters[name].to(a[name].dtype)
-        shape = (a[name].shape[0], *(1,) * (master.dim() - 1), -1)
-        return binarize(master, a[name].view(shape))
+    def _binarized(self, name: str, dtype: torch.dtype) -> Tensor:
+        master, a = self.masters[name].to(dtype), self._factors(name)().to(dtype)
+        return binarize(master, a.view(a.shape[0], *(1,) * (master.dim() - 1), -1))
 
     def _dense(self, h: Tensor) -> Tensor:
-        a = {name: self._factors(name)().to(h.dtype) for name in ("dense_w", "dense_b")}
-        w, b = (self._binarized(name, a) for name in ("dense_w", "dense_b"))
+        w, b = (self._binarized(name, h.dtype) for name in ("dense_w", "dense_b"))
         if self.pool is Pool.MEAN:
             return (h.sum(0) @ w.T + h.shape[0] * b) / h.shape[0]
         return h[-1] @ w.T + b

@@ -128,7 +128,6 @@ def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) 
     parts = {}
     for name in ("train", "val"):
         x, y = data.part(name)
-        # Both networks see the samples as the hardware will: rounded to its input format.
         parts[name] = (torch.from_numpy(scaling.apply(x)).float(), torch.from_numpy(y))
     steps, features = data.x.shape[1:]
     run = _Run(config, data, folder)

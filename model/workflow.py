@@ -16,10 +16,9 @@ from model.spec import Folding
 from model.training import Progress, TrainConfig, predictions, train
 
 
-def golden_labels(b: bundle.Bundle, sequences: int | None = None, batch: int = 100) -> np.ndarray:
-    """Classes that the golden function gives the first ``sequences`` test samples (all if None)."""
-    samples = b.samples[:sequences]
-    parts = [golden.run(b.network, b.weights, samples[i : i + batch]).label for i in range(0, len(samples), batch)]
+def golden_labels(b: bundle.Bundle, batch: int = 100) -> np.ndarray:
+    """Classes that the golden function gives the test samples."""
+    parts = [golden.run(b.network, b.weights, b.samples[i : i + batch]).label for i in range(0, len(b.samples), batch)]
     return np.concatenate(parts)
 
 

@@ -148,10 +148,9 @@ class LstmUnit(Unit):
         quantizer = MlbQuantizer(MlbQuantizerSpec(source=lstm.mac.format, mlb=lstm.h))
         m.submodules.mlb_quantizer_h = quantizer
         t, h_raw = named(shape_of(lstm.tanh.target), "t"), named(shape_of(lstm.mac.format), "h_raw")
-        widen = narrow.spec.source.frac - lstm.c.frac
         m.d.comb += [
             reconstruct.code.eq(self.c_now),
-            narrow.x.eq(reconstruct.o.shift_left(widen)),
+            narrow.x.eq(reconstruct.o.shift_left(lstm.widen_c)),
             tanh.x.eq(narrow.o),
         ]
         m.d.comb += [t.eq(tanh.o), mac.a.eq(o), mac.t.eq(t), h_raw.eq(mac.o)]

@@ -30,7 +30,7 @@ def rom(
     schedule = Schedule(network=loaded.network, folding=refold(loaded.design.folding, pe, simd))
     images = memory_images(schedule, loaded.weights)
     files = [str(p) for p in write_images(images, kind, out_folder or bundle.resolve().parent / "rom")]
-    bits = {image.name: image.width * image.depth for image in images}
+    bits = {image.name: image.bits for image in images}
     if json:
         return emit_json({"files": files, "bits": bits})
     rows = [(i.name, f"{i.depth:>5} words x {i.width:>5} bits = {bits[i.name]:>9,} bits") for i in images]

@@ -10,7 +10,7 @@ import typer
 
 from model import bundle as bundles
 from model.spec import Schedule
-from model.workflow import accuracy, golden_labels
+from model.workflow import accuracy
 from scripts.console import Json, Pe, Simd, command, emit_json, err, folding_line, out, percent, refold, table
 from sim.network import as_dict
 from sim.network import simulate as run
@@ -60,7 +60,7 @@ def simulate(
         "differing": result.differing,
         "first_difference": as_dict(result.first_difference),
         "accuracy_rtl": accuracy(result.labels, loaded.labels),
-        "accuracy_golden": accuracy(golden_labels(loaded, len(samples)), loaded.labels),
+        "accuracy_golden": accuracy(result.golden_labels, loaded.labels),
         "cycles": result.cycles,
         "cycles_per_sequence": result.cycles_per_sequence,
         "cycles_per_sequence_predicted": predicted,

@@ -64,7 +64,7 @@ def synth(
         storage = WeightStorage.INLINE if roms else WeightStorage.EXTERNAL
         component, top = Network(loaded.network, folding, loaded.weights, storage), "network"
         schedule = Schedule(network=loaded.network, folding=folding)
-        rom_bits = sum(image.width * image.depth for image in component.images)
+        rom_bits = sum(image.bits for image in component.images)
         about = f"network, {folding_line(schedule)}"
     with tempfile.TemporaryDirectory() as scratch, err.status("writing Verilog") as status:
         verilog = Path(scratch) / f"{top}.v"

@@ -44,7 +44,7 @@ def hardware(bundle: bundles.Bundle, liberty: Path | None, folder: Path) -> dict
     verilog = folder / "network.v"
     verilog.write_text(emit(Network(bundle.network, FOLDING, bundle.weights, WeightStorage.EXTERNAL), "network"))
     report = synthesize([verilog], "network", liberty=liberty, timeout_s=3000, progress=lambda _: None)
-    bits = sum(i.width * i.depth for i in memory_images(schedule, bundle.weights))
+    bits = sum(i.bits for i in memory_images(schedule, bundle.weights))
     return {
         "area": report.area,
         "area_unit": report.area_unit,

@@ -71,7 +71,7 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The outcome of a simulation.
+    """The outcome of a simulation; ``labels`` are those of the Verilog, ``golden_labels`` what they should be.
 
     ``cycles`` counts from reset to the last result; ``cycles_per_sequence`` from the first sample being
     taken to the result being valid (None if they differ, as with stalls).
@@ -82,6 +82,7 @@ class Result:
     differing: int
     first_difference: Difference | None
     labels: NDArray[np.int64]
+    golden_labels: NDArray[np.int64]
     cycles: int
     cycles_per_sequence: int | None
 
@@ -200,6 +201,7 @@ def _compare(golden: Trace, observed: dict[str, NDArray[np.int64]], schedule: Sc
         differing=differing,
         first_difference=first[1] if first else None,
         labels=observed["label"],
+        golden_labels=golden.label,
         cycles=int(observed["cycles"]),
         cycles_per_sequence=int(spent[0]) if np.ptp(spent) == 0 else None,
     )

@@ -135,6 +135,11 @@ class MemoryImage:
         return len(self.rows)
 
     @property
+    def bits(self) -> int:
+        """Bits in all."""
+        return self.width * self.depth
+
+    @property
     def address_width(self) -> int:
         """Bits of the address."""
         return max(1, (self.depth - 1).bit_length())

@@ -137,12 +137,15 @@ class LstmSpec:
         )
 
     @property
+    def widen_c(self) -> int:
+        """Fraction bits appended to a c^ that is coarser than the input of tanh, before it is narrowed."""
+        return max(0, self.tanh.source.frac - self.c.frac)
+
+    @property
     def narrow_c(self) -> NarrowSpec:
-        """From the reconstructed cell state to the input of tanh."""
-        source = self.c.format
-        if source.frac < self.tanh.source.frac:  # a coarser c is widened first, exactly
-            up = self.tanh.source.frac - source.frac
-            source = Format(source.width + up, self.tanh.source.frac, source.signed)
+        """From the reconstructed cell state, with ``widen_c`` bits appended, to the input of tanh."""
+        c = self.c.format
+        source = Format(c.width + self.widen_c, c.frac + self.widen_c, c.signed)
         return NarrowSpec(source=source, target=self.tanh.source, rounding=self.rounding, overflow=self.overflow)
 
     @property
