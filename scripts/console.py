@@ -6,6 +6,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,32 +14,24 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from model.bundle import BundleError
-from model.data import DataError
+from model import bundle as bundles
 from model.spec import Folding, Schedule
-from model.training import TrainingError
 from sim.simulators import SimulationError
 from synth.errors import SynthError
-from synth.registry import RegistryError
 
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
 
+BundlePath = Annotated[Path, typer.Argument(help="Bundle of a trained network.")]
+BundleOrUnit = Annotated[Path | None, typer.Argument(help="Bundle of a trained network.")]
+UnitName = Annotated[str | None, typer.Option(help="Name of a unit instead; see xnorforge units.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Pe = Annotated[int | None, typer.Option(help="Hidden units at once; the bundle's choice if not given.")]
 Simd = Annotated[int | None, typer.Option(help="Inputs a unit takes a cycle; the bundle's choice if not given.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Parameter of the unit, such as n=128; repeatable.")]
 
-EXPECTED = (
-    BundleError,
-    DataError,
-    TrainingError,
-    SimulationError,
-    SynthError,
-    RegistryError,
-    ValueError,
-    OSError,
-)
+#: A bad value of any kind (bundle, data, training, registry, usage), a failing tool, a failing file.
+EXPECTED = (ValueError, SimulationError, SynthError, OSError)
 
 
 class UsageError(ValueError):
@@ -85,9 +78,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-def refold(folding: Folding, pe: int | None, simd: int | None) -> Folding:
-    """The bundle's folding, or what was asked for instead."""
-    return Folding(pe=folding.pe if pe is None else pe, simd=folding.simd if simd is None else simd)
+def open_bundle(path: Path, pe: int | None = None, simd: int | None = None) -> tuple[bundles.Bundle, Schedule]:
+    """A bundle, and its schedule under the folding asked for, or its own."""
+    loaded = bundles.load(path)
+    own = loaded.design.folding
+    folding = Folding(pe=own.pe if pe is None else pe, simd=own.simd if simd is None else simd)
+    return loaded, Schedule(network=loaded.network, folding=folding)
 
 
 def folding_line(schedule: Schedule) -> str:

@@ -7,23 +7,23 @@ from typing import Annotated
 
 import typer
 
-from model import bundle as bundles
-from model.spec import Schedule
 from rtl.network import Network
 from rtl.rom_files import FORMATS, write_all
 from rtl.verilog import emit
 from rtl.weight_memory import READMEMH_VERILOG, WeightStorage
 from scripts.console import (
+    BundleOrUnit,
     Json,
     Pe,
     Settings,
     Simd,
+    UnitName,
     command,
     emit_json,
     folding_line,
     one_of,
+    open_bundle,
     out,
-    refold,
     table,
 )
 from synth.registry import build
@@ -31,8 +31,8 @@ from synth.registry import build
 
 @command
 def generate(
-    bundle: Annotated[Path | None, typer.Argument(help="Bundle of a trained network.")] = None,
-    unit: Annotated[str | None, typer.Option(help="Name of a unit instead; see xnorforge units.")] = None,
+    bundle: BundleOrUnit = None,
+    unit: UnitName = None,
     settings: Settings = None,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path("verilog"),
     weights: Annotated[WeightStorage, typer.Option(help="Where the weights are.")] = WeightStorage.INLINE,
@@ -49,14 +49,13 @@ def generate(
         assert unit is not None
         contents, about = {f"{unit}.v": emit(build(unit, settings or ()), unit)}, unit
     else:
-        loaded = bundles.load(bundle)
-        folding = refold(loaded.design.folding, pe, simd)
-        network = Network(loaded.network, folding, loaded.weights, weights)
+        loaded, schedule = open_bundle(bundle, pe, simd)
+        network = Network(loaded.network, schedule.folding, loaded.weights, weights)
         contents = {"network.v": emit(network, "network")}
         if weights is WeightStorage.READMEMH:
             contents["xnorforge_rom.v"] = READMEMH_VERILOG
             contents |= {f"{image.name}.hex": FORMATS["hex"](image) for image in network.images}
-        about = folding_line(Schedule(network=loaded.network, folding=folding))
+        about = folding_line(schedule)
     files = [str(path) for path in write_all(contents, out_folder)]
     if json:
         return emit_json({"files": files, "top": unit or "network"})

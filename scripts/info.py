@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from model import bundle as bundles
-from model.spec import Schedule
 from model.workflow import describe
-from scripts.console import Json, command, emit_json, folding_line, out, percent, table
+from scripts.console import BundlePath, Json, command, emit_json, folding_line, open_bundle, out, percent, table
 
 
 @command
-def info(bundle: Annotated[Path, typer.Argument(help="Bundle of a trained network.")], json: Json = False) -> None:
+def info(bundle: BundlePath, json: Json = False) -> None:
     """Show sizes, formats, memory bits and operations of a network.
 
     Example: xnorforge info runs/digits/bundle
     """
-    loaded = bundles.load(bundle)
+    loaded, schedule = open_bundle(bundle)
     about = describe(loaded)
     if json:
         return emit_json(about)
-    schedule = Schedule(network=loaded.network, folding=loaded.design.folding)
     table(
         f"Bundle {bundle}",
         [

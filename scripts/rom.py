@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
-from model import bundle as bundles
-from model.spec import Schedule, memory_images
+from model.spec import memory_images
 from rtl.rom_files import FORMATS, write_images
-from scripts.console import Json, Pe, Simd, command, emit_json, out, refold, table
+from scripts.console import BundlePath, Json, Pe, Simd, command, emit_json, open_bundle, out, table
 
 
 @command
 def rom(
-    bundle: Annotated[Path, typer.Argument(help="Bundle of a trained network.")],
+    bundle: BundlePath,
     kind: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))] = "hex",
     out_folder: Annotated[Path | None, typer.Option("--out", help="Folder; RUN/rom if not given.")] = None,
     pe: Pe = None,
@@ -26,8 +25,7 @@ def rom(
 
     Example: xnorforge rom runs/digits/bundle --format mif --out rom
     """
-    loaded = bundles.load(bundle)
-    schedule = Schedule(network=loaded.network, folding=refold(loaded.design.folding, pe, simd))
+    loaded, schedule = open_bundle(bundle, pe, simd)
     images = memory_images(schedule, loaded.weights)
     files = [str(p) for p in write_images(images, kind, out_folder or bundle.resolve().parent / "rom")]
     bits = {image.name: image.bits for image in images}

@@ -8,10 +8,21 @@ from typing import Annotated
 
 import typer
 
-from model import bundle as bundles
-from model.spec import Schedule
 from model.workflow import accuracy
-from scripts.console import Json, Pe, Simd, command, emit_json, err, folding_line, out, percent, refold, table
+from scripts.console import (
+    BundlePath,
+    Json,
+    Pe,
+    Simd,
+    command,
+    emit_json,
+    err,
+    folding_line,
+    open_bundle,
+    out,
+    percent,
+    table,
+)
 from sim.network import as_dict
 from sim.network import simulate as run
 from sim.simulators import choose
@@ -19,7 +30,7 @@ from sim.simulators import choose
 
 @command
 def simulate(
-    bundle: Annotated[Path, typer.Argument(help="Bundle of a trained network.")],
+    bundle: BundlePath,
     sequences: Annotated[int, typer.Option(min=1, help="Test sequences to run; all there are if fewer.")] = 100,
     simulator: Annotated[str | None, typer.Option(help="icarus or verilator; what is there if not given.")] = None,
     stall: Annotated[float, typer.Option(min=0, max=0.95, help="Probability that a stream waits, each cycle.")] = 0.0,
@@ -36,15 +47,14 @@ def simulate(
 
     Example: xnorforge simulate runs/digits/bundle --sequences 100 --stall 0.2
     """
-    loaded, chosen = bundles.load(bundle), choose(simulator)
-    folding, samples = refold(loaded.design.folding, pe, simd), loaded.samples[:sequences]
-    schedule, start = Schedule(network=loaded.network, folding=folding), time.monotonic()
+    (loaded, schedule), chosen = open_bundle(bundle, pe, simd), choose(simulator)
+    samples, start = loaded.samples[:sequences], time.monotonic()
     folder = out_folder or bundle.resolve().parent / f"simulation-{chosen}"
     with err.status(f"{chosen}: building and running {len(samples)} sequences of {samples.shape[1]} steps"):
         result = run(
             loaded.network,
             loaded.weights,
-            folding,
+            schedule.folding,
             samples,
             folder=folder,
             simulator=chosen,

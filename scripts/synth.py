@@ -8,23 +8,23 @@ from typing import Annotated
 
 import typer
 
-from model import bundle as bundles
-from model.spec import Schedule
 from rtl.network import Network
 from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from scripts.console import (
+    BundleOrUnit,
     Json,
     Pe,
     Settings,
     Simd,
+    UnitName,
     command,
     emit_json,
     err,
     folding_line,
     one_of,
+    open_bundle,
     out,
-    refold,
     table,
 )
 from synth.flow import Effort, find_liberty, synthesize
@@ -33,8 +33,8 @@ from synth.registry import build
 
 @command
 def synth(
-    bundle: Annotated[Path | None, typer.Argument(help="Bundle of a trained network.")] = None,
-    unit: Annotated[str | None, typer.Option(help="Name of a unit instead; see xnorforge units.")] = None,
+    bundle: BundleOrUnit = None,
+    unit: UnitName = None,
     settings: Settings = None,
     liberty: Annotated[Path | None, typer.Option(help="Liberty file (.lib, .lib.gz).")] = None,
     generic: Annotated[bool, typer.Option("--generic", help="Our generic gates, even if a library is found.")] = False,
@@ -59,11 +59,9 @@ def synth(
         assert unit is not None
         component, top, about = build(unit, settings or ()), unit, unit
     else:
-        loaded = bundles.load(bundle)
-        folding = refold(loaded.design.folding, pe, simd)
+        loaded, schedule = open_bundle(bundle, pe, simd)
         storage = WeightStorage.INLINE if roms else WeightStorage.EXTERNAL
-        component, top = Network(loaded.network, folding, loaded.weights, storage), "network"
-        schedule = Schedule(network=loaded.network, folding=folding)
+        component, top = Network(loaded.network, schedule.folding, loaded.weights, storage), "network"
         rom_bits = sum(image.bits for image in component.images)
         about = f"network, {folding_line(schedule)}"
     with tempfile.TemporaryDirectory() as scratch, err.status("writing Verilog") as status:
