@@ -5,6 +5,7 @@ from amaranth.lib.wiring import In, Out
 
 from model.spec import AdderTreeSpec, Format
 from rtl.compressor import compress
+from rtl.logic import pipelined
 from rtl.shapes import shape_of
 from rtl.unit import Unit
 
@@ -37,5 +38,8 @@ class AdderTree(Unit):
             top = len(x) - 1
             bits.append((top, ~x[top] if x.shape().signed else x[top]))
             constant -= (1 << top) if x.shape().signed else 0
-        m.d.comb += self.o.eq(compress(m, bits, constant, self.spec.format.width))
+        width = self.spec.format.width
+        m.d.comb += self.o.eq(
+            pipelined(m, 0, lambda logic: compress(logic, [(w, *logic.inputs(b)) for w, b in bits], constant, width))
+        )
         return m

@@ -1,19 +1,26 @@
-"""Product of a binarized and a fixed-point value, by multiply-accumulate over the levels."""
+"""Product of a binarized and a fixed-point value."""
 
-from amaranth.hdl import Module, Mux, Value
+from amaranth.hdl import Module, Value
 from amaranth.lib.wiring import In, Out
 
-from model.spec import AdderTreeSpec, ConstantMultiplierSpec, MacSpec
-from rtl.adder_tree import AdderTree
-from rtl.constant_multiplier import ConstantMultiplier
+from model.spec import MacSpec
+from rtl.compressor import Compressor
+from rtl.logic import ZERO, Bit, Logic, pipelined
 from rtl.shapes import shape_of, signed_levels
 from rtl.unit import Unit
 
 
 class Mac(Unit):
-    """``o = sum_i s_i (a_i t)``, for ``o * tanh(c)`` (MuBiNN).
+    """``o = sum_i s_i a_i t``, for ``o * tanh(c)`` (MuBiNN): all levels in one compressor.
 
-    Latency 0, throughput one a cycle. Exact.
+    Latency ``stages`` cycles, throughput one a cycle. Exact.
+
+    Parameters
+    ----------
+    spec
+        The binarized operand and the format of the other.
+    stages
+        Pipeline registers between input and output.
 
     Ports
     -----
@@ -26,19 +33,21 @@ class Mac(Unit):
     t: Value
     o: Value
 
-    def __init__(self, spec: MacSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: MacSpec, stages: int = 0) -> None:
+        self.spec, self.latency = spec, stages
         super().__init__({"a": In(spec.a.levels), "t": In(shape_of(spec.t)), "o": Out(shape_of(spec.format))})
 
     def build(self) -> Module:
         m = Module()
-        levels = signed_levels(self.spec.a, self.a)
-        products = [ConstantMultiplierSpec(constant=factor, source=self.spec.t) for factor, _ in levels]
-        sizes = [max(abs(p.format.min), p.format.max) for p in products]
-        m.submodules.adder_tree = total = AdderTree(AdderTreeSpec(ranges=tuple((-s, s) for s in sizes)))
-        for i, ((_, positive), product) in enumerate(zip(levels, products, strict=True)):
-            m.submodules[f"constant_multiplier_{i}"] = multiplier = ConstantMultiplier(product)
-            term = multiplier.o if positive is None else Mux(positive, multiplier.o, -multiplier.o)
-            m.d.comb += [multiplier.x.eq(self.t), getattr(total, f"x{i}").eq(term)]
-        m.d.comb += self.o.eq(total.o)
+        m.d.comb += self.o.eq(pipelined(m, self.latency, self._product))
         return m
+
+    def _product(self, logic: Logic) -> list[Bit]:
+        spec, t = self.spec, logic.inputs(self.t)
+        t = t if spec.t.signed else [*t, ZERO]
+        total = Compressor(logic, spec.format.width)
+        for factor, positive in signed_levels(spec.a, logic.inputs(self.a)):
+            # s t is t or, as not t = -t - 1, its inverted bits and one more.
+            total.add_multiple(factor, [logic.xnor(positive, bit) for bit in t], signed=True)
+            total.add_multiple(factor, [logic.invert(positive)])
+        return total.total()

@@ -5,15 +5,26 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from model.spec import PopcountSpec
-from rtl.compressor import compress
+from rtl.compressor import FinalAdder, compress
+from rtl.logic import Bit, Logic, pipelined
 from rtl.shapes import shape_of
 from rtl.unit import Unit
 
 
 class Popcount(Unit):
-    """``o`` = number of ones in ``x``: full adders down to two rows, then one adder.
+    """``o`` = number of ones in ``x``.
 
-    Latency 0, throughput one a cycle. Exact.
+    Latency ``stages`` cycles, throughput one a cycle. Exact. With the small final adder it has n - w(n) full and
+    half adders, w(n) being the ones in the binary n: as few as there can be.
+
+    Parameters
+    ----------
+    spec
+        The length.
+    stages
+        Pipeline registers between input and output.
+    final
+        The adder at the end: small, balanced or fast.
 
     Ports
     -----
@@ -24,12 +35,16 @@ class Popcount(Unit):
     x: data.View
     o: Value
 
-    def __init__(self, spec: PopcountSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: PopcountSpec, stages: int = 0, final: FinalAdder = "small") -> None:
+        self.spec, self.latency, self.variant = spec, stages, (final,)
         super().__init__({"x": In(data.ArrayLayout(1, spec.n)), "o": Out(shape_of(spec.format))})
 
     def build(self) -> Module:
         m = Module()
-        bits = [(0, bit) for bit in self.x.as_value()]
-        m.d.comb += self.o.eq(compress(m, bits, 0, self.spec.format.width))
+        m.d.comb += self.o.eq(pipelined(m, self.latency, self._count))
         return m
+
+    def _count(self, logic: Logic) -> list[Bit]:
+        (final,) = self.variant
+        bits = ((0, bit) for bit in logic.inputs(self.x.as_value()))
+        return compress(logic, bits, 0, self.spec.format.width, final)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Shape, Signal, Value
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Shape, Signal
 from amaranth.lib import data
 
 from model.spec import Format, MlbSpec
+from rtl.logic import ONE, Bit
 
 
 def shape_of(number: Format) -> Shape:
@@ -23,12 +27,12 @@ def codes(levels: int, count: int) -> data.ArrayLayout:
     return data.ArrayLayout(levels, count)
 
 
-def sign(code: Value, level: int) -> Value:
-    """Sign bit of ``level`` (0 is s_1) of a code: 1 for +."""
+def sign(code: Any, level: int) -> Any:
+    """Sign bit of ``level`` (0 is s_1) of a code, a value or its bits, lowest first: 1 for +."""
     return code[len(code) - 1 - level]
 
 
-def signed_levels(mlb: MlbSpec, code: Value) -> list[tuple[int, Value | None]]:
-    """The terms of a reconstruction: each factor with its sign bit, the offset with None (its sign is known)."""
-    terms: list[tuple[int, Value | None]] = [(a, sign(code, i)) for i, a in enumerate(mlb.factors)]
-    return [*terms, (mlb.offset, None)] if mlb.offset else terms
+def signed_levels(mlb: MlbSpec, code: Sequence[Bit]) -> list[tuple[int, Bit]]:
+    """The terms of a reconstruction: each factor with its sign bit, and the offset with a sign that is known."""
+    terms = [(a, sign(code, i)) for i, a in enumerate(mlb.factors)]
+    return [*terms, (mlb.offset, ONE)] if mlb.offset else terms

@@ -19,17 +19,28 @@ class Unit(wiring.Component):
     ----------
     spec
         The frozen object with the golden function ``compute``.
+    latency
+        Cycles from an input to its output in a unit that is combinational but for pipeline registers.
+    variant
+        Choices that change the hardware but not what it computes.
     SEQUENTIAL
-        Whether the unit has registers, and so ``clk`` and ``rst``.
+        Whether every unit of the class has registers of its own.
     """
 
     SEQUENTIAL: ClassVar[bool] = False
     spec: Any
+    latency: int = 0
+    variant: tuple[Any, ...] = ()
 
     @property
-    def key(self) -> tuple[type, Any]:
+    def sequential(self) -> bool:
+        """Whether the unit has registers, and so ``clk`` and ``rst``."""
+        return self.SEQUENTIAL or self.latency > 0
+
+    @property
+    def key(self) -> tuple[Any, ...]:
         """What distinguishes one unit's hardware from another's."""
-        return type(self), self.spec
+        return type(self), self.spec, self.latency, self.variant
 
     @property
     def module_name(self) -> str:

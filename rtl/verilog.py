@@ -76,7 +76,7 @@ class _SharedUnits:
             name = next(n for i in range(len(taken) + 2) if (n := f"{kind}_{i}" if i else kind) not in taken)
             self._names[unit.key] = name
             self._queue.append((unit, name))
-        ports: dict[str, Any] = {"i_clk": ClockSignal(), "i_rst": ResetSignal()} if unit.SEQUENTIAL else {}
+        ports: dict[str, Any] = {"i_clk": ClockSignal(), "i_rst": ResetSignal()} if unit.sequential else {}
         for path, member, value in unit.signature.flatten(unit):
             ports[f"{'i' if member.flow == Flow.In else 'o'}_{'__'.join(map(str, path))}"] = value
         return Instance(self._names[unit.key], **ports)

@@ -4,7 +4,8 @@ from amaranth.hdl import Module, Value
 from amaranth.lib.wiring import In, Out
 
 from model.spec import XnorMultiplierSpec
-from rtl.compressor import compress
+from rtl.compressor import Compressor
+from rtl.logic import Bit, Logic, pipelined
 from rtl.shapes import shape_of, signed_levels
 from rtl.unit import Unit
 
@@ -12,7 +13,7 @@ from rtl.unit import Unit
 class XnorMultiplier(Unit):
     """``o = a^ * b^ = sum_ij g_ij xnor(s_i, s_j)`` with constants ``g_ij``; no multiplier (MuBiNN).
 
-    Latency 0, throughput one a cycle. Exact. An offset is a level whose sign is known to be +.
+    Latency ``stages`` cycles, throughput one a cycle. Exact. An offset is a level whose sign is known to be +.
 
     Ports
     -----
@@ -24,24 +25,20 @@ class XnorMultiplier(Unit):
     b: Value
     o: Value
 
-    def __init__(self, spec: XnorMultiplierSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: XnorMultiplierSpec, stages: int = 0) -> None:
+        self.spec, self.latency = spec, stages
         super().__init__({"a": In(spec.a.levels), "b": In(spec.b.levels), "o": Out(shape_of(spec.format))})
 
     def build(self) -> Module:
         m = Module()
-        bits: list[tuple[int, Value]] = []
-        constant = 0
-        for p, s in signed_levels(self.spec.a, self.a):
-            for q, t in signed_levels(self.spec.b, self.b):
-                gain = p * q
-                if s is None and t is None:
-                    constant += gain
-                    continue
-                equal = t if s is None else s if t is None else ~(s ^ t)
-                assert equal is not None
-                # +gain if equal, else -gain: twice the gain where equal, less one gain.
-                bits += [(k, equal if gain > 0 else ~equal) for k in range(64) if 2 * abs(gain) >> k & 1]
-                constant -= abs(gain)
-        m.d.comb += self.o.eq(compress(m, bits, constant, self.spec.format.width))
+        m.d.comb += self.o.eq(pipelined(m, self.latency, self._product))
         return m
+
+    def _product(self, logic: Logic) -> list[Bit]:
+        total = Compressor(logic, self.spec.format.width)
+        for p, s in signed_levels(self.spec.a, logic.inputs(self.a)):
+            for q, t in signed_levels(self.spec.b, logic.inputs(self.b)):
+                # +gain if equal, else -gain: twice the gain where equal, less one gain.
+                total.add_multiple(2 * p * q, [logic.xnor(s, t)])
+                total.add_constant(-p * q)
+        return total.total()

@@ -6,6 +6,7 @@ from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, ReconstructSpe
 from model.spec.network import GATES, DenseSpec, LstmSpec, NetworkSpec, Pool, Weights
 from model.spec.product import (
     AdderTreeSpec,
+    BitSumSpec,
     ConstantMultiplierSpec,
     MacSpec,
     MlbDotSpec,
@@ -19,6 +20,7 @@ __all__ = [
     "GATES",
     "MAX_LEVELS",
     "AdderTreeSpec",
+    "BitSumSpec",
     "ConstantMultiplierSpec",
     "DenseSpec",
     "Folding",

@@ -44,6 +44,53 @@ class PopcountSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BitSumSpec:
+    """Sum of weighted bits: ``sum_i 2**weights[i] x_i + constant``.
+
+    Parameters
+    ----------
+    weights
+        Exponent of each bit, 0 to 61.
+    constant
+        Added once; may be negative.
+    width
+        Bits of the result; as many as the sum needs if not given.
+
+    Raises
+    ------
+    ValueError
+        If there is no bit, an exponent is out of range, or the width cannot hold every sum.
+    """
+
+    weights: tuple[int, ...]
+    constant: int = 0
+    width: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.weights:
+            raise ValueError("Number of bits of a sum must be at least 1, not 0")
+        for weight in self.weights:
+            if not 0 <= weight <= 61:
+                raise ValueError(f"Exponent of a bit must be 0 to 61, not {weight!r}")
+        if self.width is not None and self.width < self._needed.width:
+            raise ValueError(f"Width of the sum must be at least {self._needed.width} bits, not {self.width!r}")
+
+    @property
+    def _needed(self) -> Format:
+        return Format.covering(self.constant, self.constant + sum(1 << w for w in self.weights))
+
+    @property
+    def format(self) -> Format:
+        """Format of the sum; signed if the constant is negative."""
+        return self._needed if self.width is None else Format(self.width, 0, self._needed.signed)
+
+    def compute(self, x: ArrayLike) -> Ints:
+        """Golden function: bits of shape (..., n) in, sums of shape (...) out."""
+        powers = np.array([1 << w for w in self.weights], np.int64)
+        return np.sum((np.asarray(x) != 0) * powers, axis=-1) + self.constant
+
+
+@dataclass(frozen=True, kw_only=True)
 class XnorDotSpec:
     """Number of equal bits of two vectors: ``popcount(xnor(a, b))``, 0 to ``n``.
 
@@ -144,15 +191,29 @@ class MlbDotSpec:
 
         x^ . w^ = sum_{a,b} g_ab (2 popcount(xnor(x_a, w_b)) - n),   g_ab = a_xa * a_wb
 
+    Parameters
+    ----------
+    n
+        Length.
+    x, w
+        Scaling factors of both operands.
+    weights
+        Codes of the weights where they are constants, ``n`` of them; None where they are an input.
+    bias
+        Added once, as stored integer with the fraction bits of the product.
+
     Raises
     ------
     ValueError
-        If ``n`` is not positive, or an operand has an offset (a constant that every weight would multiply).
+        If ``n`` is not positive, an operand has an offset (a constant that every weight would multiply), or
+        constant weights are not ``n`` codes.
     """
 
     n: int
     x: MlbSpec
     w: MlbSpec
+    weights: tuple[int, ...] | None = None
+    bias: int = 0
 
     def __post_init__(self) -> None:
         if self.n < 1:
@@ -160,6 +221,13 @@ class MlbDotSpec:
         for operand in (self.x, self.w):
             if operand.offset:
                 raise ValueError(f"Offset of an operand of a dot product must be 0, not {operand.offset!r}")
+        if self.weights is None:
+            return
+        if len(self.weights) != self.n:
+            raise ValueError(f"Number of constant weights must be {self.n}, not {len(self.weights)!r}")
+        for code in self.weights:
+            if not 0 <= code < 1 << self.w.levels:
+                raise ValueError(f"Constant weight must be a code from 0 to {(1 << self.w.levels) - 1}, not {code!r}")
 
     @property
     def gains(self) -> tuple[tuple[int, ...], ...]:
@@ -168,17 +236,20 @@ class MlbDotSpec:
 
     @property
     def bound(self) -> int:
-        """Largest size of the dot product, as stored integer."""
-        return self.n * self.x.total * self.w.total
+        """Largest size of the dot product without its bias, as stored integer."""
+        if self.weights is None:
+            return self.n * self.x.total * self.w.total
+        return self.x.total * sum(abs(self.w.values[code]) for code in self.weights)
 
     @property
     def format(self) -> Format:
         """Format of the dot product."""
-        return Format.covering(-self.bound, self.bound, self.x.frac + self.w.frac)
+        return Format.covering(self.bias - self.bound, self.bias + self.bound, self.x.frac + self.w.frac)
 
-    def compute(self, x: ArrayLike, w: ArrayLike) -> Ints:
-        """Golden function: codes of shape (..., n) in, dot products of shape (...) out."""
-        return np.sum(self.x.reconstruct(x) * self.w.reconstruct(w), axis=-1)
+    def compute(self, x: ArrayLike, w: ArrayLike | None = None) -> Ints:
+        """Golden function: codes of shape (..., n) in (``w`` unless constant), dot products of shape (...) out."""
+        weights = self.weights if w is None else w
+        return np.sum(self.x.reconstruct(x) * self.w.reconstruct(np.asarray(weights)), axis=-1) + self.bias
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from model.spec import (
     AdderTreeSpec,
+    BitSumSpec,
     ConstantMultiplierSpec,
     Format,
     MacSpec,
@@ -28,7 +30,10 @@ from model.spec import (
     XnorMultiplierSpec,
 )
 from rtl.adder_tree import AdderTree
-from rtl.constant_multiplier import ConstantMultiplier, signed_digits
+from rtl.bit_sum import BitSum
+from rtl.compressor import FinalAdder, compress, signed_digits
+from rtl.constant_multiplier import ConstantMultiplier
+from rtl.logic import Bit, Logic
 from rtl.mac import Mac
 from rtl.mlb_dot import MlbDot
 from rtl.mlb_quantizer import MlbQuantizer
@@ -52,22 +57,43 @@ OFFSET = st.integers(-60, 60)
 few = settings(max_examples=15)
 
 
-@few
-@given(st.integers(1, 70))
-def test_popcount(n):
-    check(Popcount(PopcountSpec(n=n)))
+FINALS = st.sampled_from(get_args(FinalAdder))
+STAGES = st.integers(0, 3)
 
 
 @few
-@given(st.integers(1, 70))
-def test_xnor_dot(n):
-    check(XnorDot(XnorDotSpec(n=n)))
+@given(st.integers(1, 70), STAGES, FINALS)
+def test_popcount(n, stages, final):
+    check(Popcount(PopcountSpec(n=n), stages, final))
+
+
+@pytest.mark.parametrize("n", [*range(1, 70), 127, 128, 1000])
+def test_a_popcount_has_as_few_counters_as_there_can_be(n):
+    logic = Logic(None)
+    compress(logic, [(0, bit) for bit in known_times(n)], 0, n.bit_length())
+    assert logic.counters == n - n.bit_count()
+
+
+def known_times(n: int) -> list[Bit]:
+    return [Bit(0, 0, None) for _ in range(n)]
 
 
 @few
-@given(st.integers(-300, 300), FORMATS)
-def test_constant_multiplier(constant, source):
-    check(ConstantMultiplier(ConstantMultiplierSpec(constant=constant, source=source)), count=200)
+@given(st.integers(1, 70), STAGES, FINALS)
+def test_xnor_dot(n, stages, final):
+    check(XnorDot(XnorDotSpec(n=n), stages, final))
+
+
+@few
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(-2000, 2000), STAGES, FINALS)
+def test_bit_sum(weights, constant, stages, final):
+    check(BitSum(BitSumSpec(weights=tuple(weights), constant=constant), stages, final))
+
+
+@few
+@given(st.integers(-300, 300), FORMATS, STAGES)
+def test_constant_multiplier(constant, source, stages):
+    check(ConstantMultiplier(ConstantMultiplierSpec(constant=constant, source=source), stages), count=200)
 
 
 @given(st.integers(-5000, 5000))
@@ -89,9 +115,17 @@ def test_adder_tree(ranges, constant):
 
 
 @few
-@given(st.integers(1, 12), mlb(), mlb())
-def test_mlb_dot(n, x, w):
-    check(MlbDot(MlbDotSpec(n=n, x=x, w=w)), count=30)
+@given(st.integers(1, 12), mlb(), mlb(), st.integers(-3000, 3000), STAGES, FINALS)
+def test_mlb_dot(n, x, w, bias, stages, final):
+    check(MlbDot(MlbDotSpec(n=n, x=x, w=w, bias=bias), stages, final), count=30)
+
+
+@few
+@given(st.data(), mlb(), mlb(), STAGES, FINALS)
+def test_mlb_dot_with_constant_weights(data, x, w, stages, final):
+    weights = tuple(data.draw(st.lists(st.integers(0, (1 << w.levels) - 1), min_size=1, max_size=12)))
+    spec = MlbDotSpec(n=len(weights), x=x, w=w, weights=weights, bias=data.draw(st.integers(-3000, 3000)))
+    check(MlbDot(spec, stages, final), count=30)
 
 
 @few
@@ -123,15 +157,15 @@ def test_pwl_activation(function, log_segments, width):
 
 
 @few
-@given(mlb(OFFSET), mlb(OFFSET))
-def test_xnor_multiplier(a, b):
-    check(XnorMultiplier(XnorMultiplierSpec(a=a, b=b)), count=300)
+@given(mlb(OFFSET), mlb(OFFSET), STAGES)
+def test_xnor_multiplier(a, b, stages):
+    check(XnorMultiplier(XnorMultiplierSpec(a=a, b=b), stages), count=300)
 
 
 @few
-@given(mlb(OFFSET), FORMATS)
-def test_mac(a, t):
-    check(Mac(MacSpec(a=a, t=t)), count=300)
+@given(mlb(OFFSET), FORMATS, STAGES)
+def test_mac(a, t, stages):
+    check(Mac(MacSpec(a=a, t=t), stages), count=300)
 
 
 def test_a_broken_unit_is_caught():

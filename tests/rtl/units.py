@@ -5,33 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from amaranth.lib import data, wiring
+from amaranth.lib import data
 from amaranth.sim import Simulator
 from numpy.typing import NDArray
 
+from rtl.unit import Unit
 from sim.vectors import Vectors, unit_vectors
 
 
-def simulate(unit: wiring.Component, vectors: Vectors) -> NDArray[np.int64]:
-    """Outputs ``o`` of a combinational unit in Amaranth's simulator, shape (vectors,)."""
+def simulate(unit: Unit, vectors: Vectors) -> NDArray[np.int64]:
+    """Outputs ``o`` in Amaranth's simulator, shape (vectors,): a vector a cycle, its output ``latency`` cycles on."""
     count, output = len(next(iter(vectors.values()))), unit.o  # type: ignore[attr-defined]
     seen: list[int] = []
 
     async def bench(ctx: Any) -> None:
-        for n in range(count):
+        for n in range(count + unit.latency):
             for name, values in vectors.items():
-                port = getattr(unit, name)
-                if isinstance(port, data.View):
-                    ctx.set(port, [int(v) for v in values[n]])
-                else:
-                    ctx.set(port, int(values[n]))
-            await ctx.delay(1e-6)
+                port, value = getattr(unit, name), values[min(n, count - 1)]
+                ctx.set(port, [int(v) for v in value] if isinstance(port, data.View) else int(value))
+            await ctx.delay(1e-7)
             seen.append(ctx.get(output))
+            if unit.sequential:
+                await ctx.tick()
 
     sim = Simulator(unit)
+    if unit.sequential:
+        sim.add_clock(1e-6)
     sim.add_testbench(bench)
     sim.run()
-    return np.array(seen, np.int64)
+    return np.array(seen[unit.latency :], np.int64)
 
 
 def check(unit: Any, *, count: int = 64, seed: int = 0) -> None:

@@ -1,0 +1,136 @@
+"""Logic on single bits whose arrival times are known: counters take the earliest, registers go where time is up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+
+from rtl.adders import FullAdder, HalfAdder
+
+
+@dataclass(frozen=True, eq=False)
+class Bit:
+    """A bit, ``time`` levels of two-input gates behind the inputs, in pipeline stage ``stage``.
+
+    ``value`` is None while only times are computed; a constant has time -1 and belongs to every stage.
+    """
+
+    time: int
+    stage: int
+    value: Any
+    later: list[Any] = field(default_factory=list)  #: the value one, two, ... registers on
+
+    @property
+    def constant(self) -> int | None:
+        """0 or 1 if the bit is known, else None."""
+        return self.value.value if isinstance(self.value, Const) else None
+
+
+ZERO, ONE = Bit(-1, 0, Const(0, 1)), Bit(-1, 0, Const(1, 1))
+
+
+def known(value: int, width: int) -> list[Bit]:
+    """The bits of a number that is a constant, lowest first."""
+    return [ONE if value >> place & 1 else ZERO for place in range(width)]
+
+
+class Logic:
+    """Gates and counters in a module; each result goes to the stage in which its last input arrives.
+
+    Parameters
+    ----------
+    m
+        The module that gets the logic; None to compute times only.
+    levels
+        Levels of two-input gates in one pipeline stage; None for no registers at all.
+    stages
+        Registers on every path from input to output, at most.
+    """
+
+    def __init__(self, m: Module | None, levels: int | None = None, stages: int = 0) -> None:
+        self.m, self._levels, self._stages = m, levels, stages
+        self.counters = 0  #: full and half adders so far
+
+    def inputs(self, value: Value, time: int = 0) -> list[Bit]:
+        """The bits of a value that is there from the beginning, lowest first."""
+        return [Bit(time, 0, bit) for bit in value]
+
+    def full_adder(self, a: Bit, b: Bit, c: Bit) -> tuple[Bit, Bit]:
+        """Sum and carry of three bits; ``c`` should be the latest. One known bit leaves a half adder."""
+        self.counters += 1
+        a, b, c = sorted((a, b, c), key=lambda bit: bit.time)
+        time = max(b.time + 2, c.time + 1)
+        return self._adder(FullAdder, (a, b, c), (time, time))
+
+    def half_adder(self, a: Bit, b: Bit) -> tuple[Bit, Bit]:
+        """Sum and carry of two bits."""
+        self.counters += 1
+        time = max(a.time, b.time) + 1
+        return self._adder(HalfAdder, (a, b), (time, time))
+
+    def gate(self, function: Callable[..., Any], *bits: Bit, levels: int = 1) -> Bit:
+        """A one-bit function of bits, ``levels`` gates deep."""
+        stage, values = self._meet(bits)
+        result = None
+        if self.m is not None:
+            result = Signal()
+            self.m.d.comb += result.eq(function(*values))
+        return Bit(max(bit.time for bit in bits) + levels, stage, result)
+
+    def invert(self, bit: Bit) -> Bit:
+        """The other value; counts no level."""
+        if bit.constant is not None:
+            return ZERO if bit.constant else ONE
+        return Bit(bit.time, bit.stage, None if self.m is None else ~bit.value)
+
+    def xnor(self, a: Bit, b: Bit) -> Bit:
+        """Whether two bits are equal; one of them may be known."""
+        if a.constant is not None or b.constant is not None:
+            known, free = (a, b) if a.constant is not None else (b, a)
+            return free if known.constant else self.invert(free)
+        return self.gate(lambda p, q: ~(p ^ q), a, b)
+
+    def align(self, bits: Sequence[Bit]) -> Value:
+        """The bits as one value, lowest first, all in the last stage."""
+        return Cat(*(self._at(bit, self._stages) for bit in bits))
+
+    def _adder(self, kind: type, bits: Sequence[Bit], times: tuple[int, int]) -> tuple[Bit, Bit]:
+        stage, values = self._meet(bits)
+        if self.m is None:
+            return Bit(times[0], stage, None), Bit(times[1], stage, None)
+        self.m.submodules += (adder := kind())
+        for port, value in zip("abc", values, strict=False):
+            self.m.d.comb += getattr(adder, port).eq(value)
+        return Bit(times[0], stage, adder.sum), Bit(times[1], stage, adder.carry)
+
+    def _meet(self, bits: Sequence[Bit]) -> tuple[int, list[Any]]:
+        """The stage in which the last of ``bits`` arrives, and the values of all in it."""
+        stage = max(bit.stage for bit in bits)
+        if self._levels is not None:
+            stage = max(stage, min(max(bit.time for bit in bits) // self._levels, self._stages))
+        return stage, [self._at(bit, stage) for bit in bits]
+
+    def _at(self, bit: Bit, stage: int) -> Any:
+        """The value of a bit in a later stage; its registers are made once."""
+        if self.m is None or bit.constant is not None:
+            return bit.value  # a constant is there in every stage
+        while len(bit.later) < stage - bit.stage:
+            register = Signal(reset_less=True)
+            self.m.d.sync += register.eq(bit.later[-1] if bit.later else bit.value)
+            bit.later.append(register)
+        return bit.later[stage - bit.stage - 1] if stage > bit.stage else bit.value
+
+
+def pipelined(m: Module, stages: int, construct: Callable[[Logic], Sequence[Bit]]) -> Value:
+    """What ``construct`` builds, as one value ``stages`` cycles later, with equally deep stages.
+
+    ``construct`` is called once without a module if registers are asked for, to learn how deep it is.
+    """
+    if not stages:
+        return (logic := Logic(m)).align(construct(logic))
+    depth = max(bit.time for bit in construct(Logic(None)))
+    logic = Logic(m, -(-max(depth, 1) // (stages + 1)), stages)
+    return logic.align(construct(logic))
