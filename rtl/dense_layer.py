@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import MlbDotSpec, Pool, Schedule
+from model.spec import MlbAccumulatorSpec, MlbDotSpec, Pool, Schedule
 from rtl.lstm_layer import Beat
-from rtl.mlb_dot import MlbDot
+from rtl.mlb_accumulator import MlbAccumulator
 from rtl.shapes import codes, shape_of
 from rtl.unit import Unit
 
@@ -72,13 +74,18 @@ class DenseLayer(Unit):
         m.d.sync += [read.eq(self.beat), summed.eq(read)]
         m.d.comb += self.turn.eq(read.valid)
 
-        m.submodules.mlb_dot = dot = MlbDot(MlbDotSpec(n=s.h_lanes, x=h, w=dense.w))
+        dot = MlbDotSpec(n=s.h_lanes, x=h, w=dense.w)
+        adder: Any = MlbAccumulator(MlbAccumulatorSpec(dots=(dot,), total=network.logit_format))
+        m.submodules.mlb_accumulator = adder
         padding = s.h_padding * h.total * dense.w.total
         start = Array(Const((b << h.frac) + padding, number) for b in dense.b.values)[self.bias]
         total = Signal(number, reset_less=True)
-        m.d.comb += [dot.x.eq(self.lanes), dot.w.eq(self.weights)]
+        m.d.comb += [
+            adder.before.eq(start if s.beats == 1 else Mux(read.first, start, total)),
+            *(adder.x0.eq(self.lanes), adder.w0.eq(self.weights)),
+        ]
         with m.If(read.valid):
-            m.d.sync += total.eq((start if s.beats == 1 else Mux(read.first, start, total)) + dot.o)
+            m.d.sync += total.eq(adder.o)
 
         logits = Signal(number.width * dense.classes, reset_less=True)
         logit, best = Signal(number), Signal(number, reset_less=True)

@@ -9,6 +9,7 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from rtl.adders import FullAdder, HalfAdder
+from rtl.unit import Connected, Unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,30 +54,27 @@ class Logic:
     def __init__(self, m: Module | None, levels: int | None = None, stages: int = 0) -> None:
         self.m, self._levels, self._stages = m, levels, stages
         self.counters = 0  #: full and half adders so far
+        self._wires = 0
 
     def inputs(self, value: Value, time: int = 0) -> list[Bit]:
         """The bits of a value that is there from the beginning, lowest first."""
         return [Bit(time, 0, bit) for bit in value]
 
     def full_adder(self, a: Bit, b: Bit, c: Bit) -> tuple[Bit, Bit]:
-        """Sum and carry of three bits; ``c`` should be the latest. One known bit leaves a half adder."""
-        self.counters += 1
+        """Sum and carry of three bits, one gate behind the latest of them and two behind the others."""
         a, b, c = sorted((a, b, c), key=lambda bit: bit.time)
-        time = max(b.time + 2, c.time + 1)
-        return self._adder(FullAdder, (a, b, c), (time, time))
+        return self._adder(FullAdder, (a, b, c), max(b.time + 2, c.time + 1))
 
     def half_adder(self, a: Bit, b: Bit) -> tuple[Bit, Bit]:
         """Sum and carry of two bits."""
-        self.counters += 1
-        time = max(a.time, b.time) + 1
-        return self._adder(HalfAdder, (a, b), (time, time))
+        return self._adder(HalfAdder, (a, b), max(a.time, b.time) + 1)
 
     def gate(self, function: Callable[..., Any], *bits: Bit, levels: int = 1) -> Bit:
         """A one-bit function of bits, ``levels`` gates deep."""
         stage, values = self._meet(bits)
         result = None
         if self.m is not None:
-            result = Signal()
+            result = self._wire("bit")
             self.m.d.comb += result.eq(function(*values))
         return Bit(max(bit.time for bit in bits) + levels, stage, result)
 
@@ -97,14 +95,20 @@ class Logic:
         """The bits as one value, lowest first, all in the last stage."""
         return Cat(*(self._at(bit, self._stages) for bit in bits))
 
-    def _adder(self, kind: type, bits: Sequence[Bit], times: tuple[int, int]) -> tuple[Bit, Bit]:
+    def _adder(self, kind: type[Unit], bits: Sequence[Bit], time: int) -> tuple[Bit, Bit]:
+        self.counters += 1
         stage, values = self._meet(bits)
         if self.m is None:
-            return Bit(times[0], stage, None), Bit(times[1], stage, None)
-        self.m.submodules += (adder := kind())
-        for port, value in zip("abc", values, strict=False):
-            self.m.d.comb += getattr(adder, port).eq(value)
-        return Bit(times[0], stage, adder.sum), Bit(times[1], stage, adder.carry)
+            return Bit(time, stage, None), Bit(time, stage, None)
+        total, carry = self._wire("sum"), self._wire("carry")
+        ports = {**dict(zip("abc", values, strict=False)), "sum": total, "carry": carry}
+        self.m.submodules[f"adder_{self.counters}"] = Connected(kind(), ports)
+        return Bit(time, stage, total), Bit(time, stage, carry)
+
+    def _wire(self, kind: str) -> Signal:
+        """A signal that keeps its name in the Verilog."""
+        self._wires += 1
+        return Signal(name=f"{kind}_{self._wires}", attrs={"keep": True})
 
     def _meet(self, bits: Sequence[Bit]) -> tuple[int, list[Any]]:
         """The stage in which the last of ``bits`` arrives, and the values of all in it."""

@@ -8,10 +8,10 @@ from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import GATES, AdderTreeSpec, MlbDotSpec, MlbQuantizerSpec, ReconstructSpec, Schedule
+from model.spec import GATES, AdderTreeSpec, MlbAccumulatorSpec, MlbDotSpec, MlbQuantizerSpec, ReconstructSpec, Schedule
 from rtl.adder_tree import AdderTree
 from rtl.mac import Mac
-from rtl.mlb_dot import MlbDot
+from rtl.mlb_accumulator import MlbAccumulator
 from rtl.mlb_quantizer import MlbQuantizer
 from rtl.narrow import Narrow
 from rtl.pwl_activation import PwlActivation
@@ -95,18 +95,25 @@ class LstmUnit(Unit):
     def _sum(self, m: Module, k: int) -> Value:
         """z of gate k: its lanes of x and h, over all beats, on top of the bias."""
         lstm, s, weights = self.lstm, self.spec, self.weights[k]
-        m.submodules[f"mlb_dot_x_{GATES[k]}"] = dot_x = MlbDot(MlbDotSpec(n=s.x_lanes, x=lstm.x, w=lstm.wx[k]))
-        m.submodules[f"mlb_dot_h_{GATES[k]}"] = dot_h = MlbDot(MlbDotSpec(n=s.h_lanes, x=lstm.h, w=lstm.wh[k]))
+        dots = (
+            MlbDotSpec(n=s.x_lanes, x=lstm.x, w=lstm.wx[k]),
+            MlbDotSpec(n=s.h_lanes, x=lstm.h, w=lstm.wh[k]),
+        )
+        adder: Any = MlbAccumulator(MlbAccumulatorSpec(dots=dots, total=lstm.z_format(k)))
+        m.submodules[f"mlb_accumulator_{GATES[k]}"] = adder
         # What the padding lanes (code 0 against all ones, the most negative product) add is taken off here.
         padding = s.x_padding * lstm.x.total * lstm.wx[k].total + s.h_padding * lstm.h.total * lstm.wh[k].total
         start = Array(Const((b << lstm.x.frac) + padding, shape_of(lstm.z_format(k))) for b in lstm.b[k].values)[
             self.biases[k]
         ]
         z = named(shape_of(lstm.z_format(k)), f"z_{GATES[k]}")
-        m.d.comb += [dot_x.x.eq(self.x), dot_x.w.eq(weights.x), dot_h.x.eq(self.h), dot_h.w.eq(weights.h)]
-        before = start if s.beats == 1 else Mux(self.sum_first, start, z)
+        m.d.comb += [
+            adder.before.eq(start if s.beats == 1 else Mux(self.sum_first, start, z)),
+            *(adder.x0.eq(self.x), adder.w0.eq(weights.x)),
+            *(adder.x1.eq(self.h), adder.w1.eq(weights.h)),
+        ]
         with m.If(self.sum_valid):
-            m.d.sync += z.eq(before + dot_x.o + dot_h.o)
+            m.d.sync += z.eq(adder.o)
         return z
 
     def _gate(self, m: Module, k: int, z: Value) -> Signal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from amaranth.hdl import Module, Value
 from amaranth.lib import data
@@ -14,16 +14,12 @@ from rtl.logic import Bit, Logic, known, pipelined
 from rtl.shapes import codes, shape_of, sign
 from rtl.unit import Unit
 
-Planes = list[list[Bit]]  #: for each level, the sign bits of all lanes
-
 
 class MlbDot(Unit):
     """``o = sum_ab g_ab (2 popcount(xnor(x_a, w_b)) - n) + bias``: all plane products in one compressor.
 
-    A plane whose gain is a power of two enters bit by bit, any other is counted first and enters as its count
-    times the canonical signed digits of the gain; the ``-n`` of all planes and the bias are one constant. With
-    constant weights there are no XNOR gates, and each input sign may instead enter times its whole weight,
-    where that takes fewer adders.
+    The ``-n`` of all planes and the bias are one constant. With constant weights there are no XNOR gates, and each
+    input sign may instead enter times its whole weight, where that takes fewer adders.
 
     Latency ``stages`` cycles, throughput one a cycle. Exact.
 
@@ -56,59 +52,70 @@ class MlbDot(Unit):
 
     def build(self) -> Module:
         m = Module()
-        form = self._by_planes
-        if self.spec.weights is not None:
-            form = min(self._by_planes, self._by_weights, key=_adders)
-        m.d.comb += self.o.eq(pipelined(m, self.latency, form))
+        m.d.comb += self.o.eq(pipelined(m, self.latency, self._sum))
         return m
 
-    def _inputs(self, logic: Logic) -> Planes:
-        lanes = [logic.inputs(self.x[lane]) for lane in range(self.spec.n)]
-        return [[sign(code, a) for code in lanes] for a in range(self.spec.x.levels)]
-
-    def _weights(self, logic: Logic) -> Planes:
-        spec = self.spec
-        lanes = [
-            logic.inputs(self.w[lane]) if spec.weights is None else known(spec.weights[lane], spec.w.levels)
-            for lane in range(spec.n)
-        ]
-        return [[sign(code, b) for code in lanes] for b in range(spec.w.levels)]
-
-    def _by_planes(self, logic: Logic) -> list[Bit]:
-        total, w = self._start(logic), self._weights(logic)
-        for x_plane, gains in zip(self._inputs(logic), self.spec.gains, strict=True):
-            for w_plane, gain in zip(w, gains, strict=True):
-                equal = [logic.xnor(p, q) for p, q in zip(x_plane, w_plane, strict=True)]
-                if len(signed_digits(gain)) > 1:
-                    equal = compress(logic, [(0, bit) for bit in equal], 0, self.spec.n.bit_length())
-                    total.add_multiple(2 * gain, equal)
-                else:
-                    for bit in equal:
-                        total.add_multiple(2 * gain, [bit])
-                total.add_constant(-gain * self.spec.n)
-        return total.total(*self.variant)
-
-    def _by_weights(self, logic: Logic) -> list[Bit]:
-        """Constant weights: each input sign times the value of its weight, level by level."""
-        spec, total = self.spec, self._start(logic)
-        values = [spec.w.values[code] for code in spec.weights or ()]
-        number = Format.covering(sum(min(v, 0) for v in values), sum(max(v, 0) for v in values))
-        for factor, plane in zip(spec.x.factors, self._inputs(logic), strict=True):
-            counted = len(signed_digits(factor)) > 1
-            level = Compressor(logic, number.width) if counted else total
-            for value, bit in zip(values, plane, strict=True):
-                level.add_multiple(value if counted else 2 * factor * value, [bit])
-            if counted:
-                total.add_multiple(2 * factor, level.total(), signed=number.signed)
-            total.add_constant(-factor * sum(values))
-        return total.total(*self.variant)
-
-    def _start(self, logic: Logic) -> Compressor:
+    def _sum(self, logic: Logic) -> list[Bit]:
         total = Compressor(logic, self.spec.format.width)
-        total.add_constant(self.spec.bias)
-        return total
+        add_dot(logic, total, self.spec, self.x, getattr(self, "w", None))
+        return total.total(*self.variant)
 
 
-def _adders(form: Callable[[Logic], list[Bit]]) -> int:
-    form(logic := Logic(None))
+def add_dot(logic: Logic, total: Compressor, spec: MlbDotSpec, x: data.View, w: data.View | None) -> None:
+    """Add the dot product of ``x`` and ``w`` (None: the constants of ``spec``) to ``total``.
+
+    A plane whose gain is a power of two enters bit by bit, any other is counted first and enters as its count
+    times the canonical signed digits of the gain.
+    """
+    form = _add_planes
+    if spec.weights is not None:
+        form = min(_add_planes, _add_weighted, key=lambda each: _adders(each, spec, x))
+    form(logic, total, spec, x, w)
+    total.add_constant(spec.bias)
+
+
+def _planes(lanes: Sequence[list[Bit]], levels: int) -> list[list[Bit]]:
+    """For each level, s_1 first, the signs of all lanes."""
+    return [[sign(code, level) for code in lanes] for level in range(levels)]
+
+
+def _add_planes(logic: Logic, total: Compressor, spec: MlbDotSpec, x: data.View, w: data.View | None) -> None:
+    """Plane by plane, as XNORs."""
+    x_planes = _planes([logic.inputs(x[lane]) for lane in range(spec.n)], spec.x.levels)
+    if w is None:
+        weights = [known(code, spec.w.levels) for code in spec.weights or ()]
+    else:
+        weights = [logic.inputs(w[lane]) for lane in range(spec.n)]
+    for x_plane, gains in zip(x_planes, spec.gains, strict=True):
+        for w_plane, gain in zip(_planes(weights, spec.w.levels), gains, strict=True):
+            equal = [logic.xnor(p, q) for p, q in zip(x_plane, w_plane, strict=True)]
+            if len(signed_digits(gain)) > 1:
+                total.add_multiple(2 * gain, compress(logic, [(0, bit) for bit in equal], 0, spec.n.bit_length()))
+            else:
+                for bit in equal:
+                    total.add_multiple(2 * gain, [bit])
+            total.add_constant(-gain * spec.n)
+
+
+def _add_weighted(logic: Logic, total: Compressor, spec: MlbDotSpec, x: data.View, _: data.View | None) -> None:
+    """Each input sign times the whole value of its constant weight, level by level."""
+    values = [spec.w.values[code] for code in spec.weights or ()]
+    number = Format.covering(sum(min(v, 0) for v in values), sum(max(v, 0) for v in values))
+    x_planes = _planes([logic.inputs(x[lane]) for lane in range(spec.n)], spec.x.levels)
+    for factor, plane in zip(spec.x.factors, x_planes, strict=True):
+        counted = len(signed_digits(factor)) > 1
+        level = Compressor(logic, number.width) if counted else total
+        for value, bit in zip(values, plane, strict=True):
+            level.add_multiple(value if counted else 2 * factor * value, [bit])
+        if counted:
+            total.add_multiple(2 * factor, level.total(), signed=number.signed)
+        total.add_constant(-factor * sum(values))
+
+
+def _adders(form: Callable[..., None], spec: MlbDotSpec, x: data.View) -> int:
+    """Counters that a form takes."""
+    logic = Logic(None)
+    total = Compressor(logic, spec.format.width)
+    form(logic, total, spec, x, None)
+    total.total()
     return logic.counters

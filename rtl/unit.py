@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar
 
-from amaranth.hdl import Module
+from amaranth.hdl import Elaboratable, Module
 from amaranth.lib import wiring
+from amaranth.lib.wiring import Flow
 
 
 class Unit(wiring.Component):
@@ -55,3 +56,29 @@ class Unit(wiring.Component):
         """An instance of the shared module while Verilog is made, else the logic itself."""
         instance = platform.instance(self) if hasattr(platform, "instance") else None
         return self.build() if instance is None else instance
+
+
+class Connected(Elaboratable):
+    """A combinational unit between signals of its parent, without wires of its own: for the thousands of adders.
+
+    Parameters
+    ----------
+    unit
+        The unit.
+    ports
+        Port name -> the parent's value that goes in, or signal that comes out.
+    """
+
+    def __init__(self, unit: Unit, ports: dict[str, Any]) -> None:
+        self._unit, self._ports = unit, ports
+
+    def elaborate(self, platform: Any) -> Any:
+        """An instance of the shared module while Verilog is made, else the logic itself."""
+        if hasattr(platform, "instance"):
+            return platform.instance(self._unit, self._ports)
+        m = Module()
+        m.submodules.unit = unit = self._unit
+        for name, member in unit.signature.members.items():
+            port = getattr(unit, name)
+            m.d.comb += port.eq(self._ports[name]) if member.flow == Flow.In else self._ports[name].eq(port)
+        return m

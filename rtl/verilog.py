@@ -67,8 +67,11 @@ class _SharedUnits:
             self._current, name = self._queue.pop(0)
             yield self._current, name
 
-    def instance(self, unit: Unit) -> Instance | None:
-        """An instance of the unit's module; None for the unit whose module is being written."""
+    def instance(self, unit: Unit, connections: dict[str, Any] | None = None) -> Instance | None:
+        """An instance of the unit's module; None for the unit whose module is being written.
+
+        ``connections`` are values for its ports in place of the unit's own.
+        """
         if unit is self._current:
             return None
         if unit.key not in self._names:
@@ -78,5 +81,6 @@ class _SharedUnits:
             self._queue.append((unit, name))
         ports: dict[str, Any] = {"i_clk": ClockSignal(), "i_rst": ResetSignal()} if unit.sequential else {}
         for path, member, value in unit.signature.flatten(unit):
-            ports[f"{'i' if member.flow == Flow.In else 'o'}_{'__'.join(map(str, path))}"] = value
+            name = "__".join(map(str, path))
+            ports[f"{'i' if member.flow == Flow.In else 'o'}_{name}"] = (connections or {}).get(name, value)
         return Instance(self._names[unit.key], **ports)

@@ -9,12 +9,15 @@ from model.spec.product import (
     BitSumSpec,
     ConstantMultiplierSpec,
     MacSpec,
+    MlbAccumulatorSpec,
     MlbDotSpec,
     PopcountSpec,
     XnorDotSpec,
     XnorMultiplierSpec,
 )
 from model.spec.pwl import PwlSpec
+from model.spec.table import TableSpec
+from model.spec.threshold import ThresholdSpec
 
 __all__ = [
     "GATES",
@@ -29,6 +32,7 @@ __all__ = [
     "LstmSpec",
     "MacSpec",
     "MemoryImage",
+    "MlbAccumulatorSpec",
     "MlbDotSpec",
     "MlbQuantizerSpec",
     "MlbSpec",
@@ -41,6 +45,8 @@ __all__ = [
     "ReconstructSpec",
     "Rounding",
     "Schedule",
+    "TableSpec",
+    "ThresholdSpec",
     "Weights",
     "XnorDotSpec",
     "XnorMultiplierSpec",

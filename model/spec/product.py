@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from model.spec.fixed import Format, Ints
+from model.spec.fixed import Format, Ints, NarrowSpec, Overflow
 from model.spec.mlb import MlbSpec
 
 
@@ -250,6 +250,34 @@ class MlbDotSpec:
         """Golden function: codes of shape (..., n) in (``w`` unless constant), dot products of shape (...) out."""
         weights = self.weights if w is None else w
         return np.sum(self.x.reconstruct(x) * self.w.reconstruct(np.asarray(weights)), axis=-1) + self.bias
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlbAccumulatorSpec:
+    """A running sum of dot products: ``before + sum_k x_k^ . w_k^``, in the format ``total``.
+
+    Raises
+    ------
+    ValueError
+        If there is no dot product, or their fraction bits differ from those of the total.
+    """
+
+    dots: tuple[MlbDotSpec, ...]
+    total: Format
+
+    def __post_init__(self) -> None:
+        if not self.dots:
+            raise ValueError("Number of dot products must be at least 1, not 0")
+        for dot in self.dots:
+            if dot.format.frac != self.total.frac:
+                raise ValueError(f"Fraction bits of the total must be {dot.format.frac}, not {self.total.frac!r}")
+
+    def compute(self, before: ArrayLike, **operands: ArrayLike) -> Ints:
+        """Golden function: ``before`` and codes ``x0, w0, x1, w1, ...`` in, sums out, as two's complement wraps."""
+        result = np.asarray(before, np.int64)
+        for k, dot in enumerate(self.dots):
+            result = result + dot.compute(operands[f"x{k}"], operands.get(f"w{k}"))
+        return NarrowSpec(source=self.total, target=self.total, overflow=Overflow.WRAP).compute(result)
 
 
 @dataclass(frozen=True, kw_only=True)
