@@ -61,9 +61,9 @@ class Logic:
         return [Bit(time, 0, bit) for bit in value]
 
     def full_adder(self, a: Bit, b: Bit, c: Bit) -> tuple[Bit, Bit]:
-        """Sum and carry of three bits, one gate behind the latest of them and two behind the others."""
-        a, b, c = sorted((a, b, c), key=lambda bit: bit.time)
-        return self._adder(FullAdder, (a, b, c), max(b.time + 2, c.time + 1))
+        """Sum and carry of three bits."""
+        # Two levels from any input, as a full-adder cell has it: measured better than telling the inputs apart.
+        return self._adder(FullAdder, (a, b, c), max(a.time, b.time, c.time) + 2)
 
     def half_adder(self, a: Bit, b: Bit) -> tuple[Bit, Bit]:
         """Sum and carry of two bits."""
@@ -102,7 +102,7 @@ class Logic:
             return Bit(time, stage, None), Bit(time, stage, None)
         total, carry = self._wire("sum"), self._wire("carry")
         ports = {**dict(zip("abc", values, strict=False)), "sum": total, "carry": carry}
-        self.m.submodules[f"adder_{self.counters}"] = Connected(kind(), ports)
+        self.m.submodules[f"adder_{self.counters}"] = Connected(kind, ports)
         return Bit(time, stage, total), Bit(time, stage, carry)
 
     def _wire(self, kind: str) -> Signal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any, ClassVar
 
@@ -63,22 +64,28 @@ class Connected(Elaboratable):
 
     Parameters
     ----------
-    unit
-        The unit.
+    kind
+        Class of the unit, which takes no arguments.
     ports
         Port name -> the parent's value that goes in, or signal that comes out.
     """
 
-    def __init__(self, unit: Unit, ports: dict[str, Any]) -> None:
-        self._unit, self._ports = unit, ports
+    def __init__(self, kind: type[Unit], ports: dict[str, Any]) -> None:
+        self._kind, self._ports = kind, ports
 
     def elaborate(self, platform: Any) -> Any:
         """An instance of the shared module while Verilog is made, else the logic itself."""
         if hasattr(platform, "instance"):
-            return platform.instance(self._unit, self._ports)
+            return platform.instance(_only(self._kind), self._ports)
         m = Module()
-        m.submodules.unit = unit = self._unit
+        m.submodules.unit = unit = self._kind()  # type: ignore[call-arg]
         for name, member in unit.signature.members.items():
             port = getattr(unit, name)
             m.d.comb += port.eq(self._ports[name]) if member.flow == Flow.In else self._ports[name].eq(port)
         return m
+
+
+@functools.cache
+def _only(kind: type[Unit]) -> Unit:
+    """The one unit of a class without parameters, of which only the module is wanted."""
+    return kind()  # type: ignore[call-arg]
