@@ -71,10 +71,9 @@ CLOCKED = (
 )
 FAULTY = (
     *CLOCKED,
-    "mlb_dot",
-    "xnor_dot",
-    "popcount",
-    "constant_multiplier",
+    "mlb_accumulator",
+    "full_adder",
+    "half_adder",
     "adder_tree",
     "mlb_quantizer",
     "narrow",
