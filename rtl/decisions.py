@@ -47,13 +47,13 @@ def table_code(m: Module, inputs: Sequence[Value], table: Sequence[int], width: 
     """``table[i]``, in ``width`` bits, where ``i`` is all ``inputs`` in a row, the first in the highest bits."""
     address = Cat(*reversed(inputs))
 
-    def cofactors(key: bytes) -> tuple[bytes, bytes]:
+    def cofactors(key: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return key[: len(key) // 2], key[len(key) // 2 :]
 
-    def known(key: bytes) -> int | None:
+    def known(key: tuple[int, ...]) -> int | None:
         return key[0] if key.count(key[0]) == len(key) else None
 
-    return _diagram(m, list(reversed(address)), bytes(table), cofactors, known, width)
+    return _diagram(m, list(reversed(address)), tuple(table), cofactors, known, width)
 
 
 def _diagram(

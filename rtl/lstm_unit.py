@@ -8,7 +8,7 @@ from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import GATES, AdderTreeSpec, MlbAccumulatorSpec, MlbDotSpec, MlbQuantizerSpec, ReconstructSpec, Schedule
+from model.spec import GATES, MlbAccumulatorSpec, MlbDotSpec, MlbQuantizerSpec, ReconstructSpec, Schedule, SumSpec
 from rtl.adder_tree import AdderTree
 from rtl.mac import Mac
 from rtl.mlb_accumulator import MlbAccumulator
@@ -136,7 +136,7 @@ class LstmUnit(Unit):
         m.submodules.xnor_multiplier_fc = fc = XnorMultiplier(lstm.product_fc)
         m.submodules.xnor_multiplier_ig = ig = XnorMultiplier(lstm.product_ig)
         ranges = tuple((p.spec.format.min, p.spec.format.max) for p in (fc, ig))
-        m.submodules.adder_tree_c = adder = AdderTree(AdderTreeSpec(ranges=ranges))
+        m.submodules.adder_tree_c = adder = AdderTree(SumSpec(ranges=ranges))
         c_raw = named(shape_of(lstm.c_raw_format), "c_raw")
         quantizer = MlbQuantizer(MlbQuantizerSpec(source=lstm.c_raw_format, mlb=lstm.c))
         m.submodules.mlb_quantizer_c = quantizer

@@ -12,9 +12,9 @@ from rtl.unit import Unit
 class MlbQuantizer(Unit):
     """The code of a fixed-point value: ``s_i = sign(r)``, ``r -= s_i a_i``, as comparisons with constants.
 
-    The code counts the thresholds that x reaches. Measured on Nangate45 this takes half the area and a third
-    to a half of the delay of the chain of signs and residuals; where the factors are consecutive powers of
-    two, it comes down to wires and a clamp.
+    The code counts the thresholds that x reaches. Measured on Nangate45 with three levels, this takes
+    half of the area (16.5 to 52 against 39 to 77 um2) and of the delay of the chain of signs and residuals; with
+    two there is little between them. Factors that are consecutive powers of two come down to wires and a clamp.
 
     Latency 0, throughput one a cycle. Exact; sign(0) = +1; +1 is stored as 1.
 

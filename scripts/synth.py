@@ -45,10 +45,16 @@ def synth(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for everything.")] = 1200,
     pe: Pe = None,
     simd: Simd = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Run the tools even for what was synthesized before.")
+    ] = False,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Keep netlist, scripts and logs here.")] = None,
     json: Json = False,
 ) -> None:
     """Map onto gates and measure. Without --liberty: OSU 0.18 um if installed, else our generic gates.
+
+    The netlist is proven equivalent to the Verilog. Results are kept in the user's cache folder, or in that which
+    the environment variable XNORFORGE_CACHE names.
 
     Example: xnorforge synth --unit xnor_dot --set n=128 --effort speed
     """
@@ -75,6 +81,7 @@ def synth(
             timeout_s=timeout,
             workdir=out_folder,
             progress=status.update,
+            cache=not no_cache,
         )
     if json:
         extra = {"rom_bits": rom_bits, "cycles_per_step": schedule.step_cycles} if schedule else {}
@@ -91,7 +98,11 @@ def synth(
     if schedule:
         where = "in the area" if roms else "not in the area: a memory of its own"
         rows += [("weight ROM", f"{rom_bits:,} bits, {where}"), ("cycles a step", schedule.step_cycles)]
-    table(f"{about} on {report.library}, effort {report.effort}", [*rows, ("time", f"{report.seconds:.0f} s")])
+    time = f"{report.seconds:.0f} s" + (" (in an earlier run)" if report.cached else "")
+    table(
+        f"{about} on {report.library}, effort {report.effort}",
+        [*rows, ("equivalence", report.equivalence), ("time", time)],
+    )
     shown = sorted(report.cells.items(), key=lambda item: -item[1])[:8]
     table("Most frequent cells", [(name, f"{count:>7,}") for name, count in shown])
     if report.critical_path:

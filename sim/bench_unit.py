@@ -1,4 +1,4 @@
-"""cocotb bench of any combinational unit: drive every vector, record ``o``."""
+"""cocotb bench of any unit without a stream: drive every vector, record ``o`` as many cycles later as it takes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,33 @@ from sim import job
 
 @cocotb.test()
 async def record(dut) -> None:
-    """Vectors are packed port values as hexadecimal strings, one array a port."""
+    """Vectors are packed port values as hexadecimal strings, one array a port.
+
+    Settings: ``signed`` (of ``o``), ``elements`` (width and number of them where ``o`` is an array), ``latency``
+    (cycles; above 0 there are ``clk`` and ``rst``) and optionally ``control``, a port and its values: every vector
+    is driven again for each value, and ``o`` has a row for each.
+    """
     vectors, settings = job.load()
+    latency: int = settings["latency"]
+    port, values = settings.get("control") or (None, [0])
+    rows = [[int(value, 16) for value in row] for row in zip(*vectors.values(), strict=True)]
+    handles = [getattr(dut, name) for name in vectors]
+    if latency:
+        dut.rst.value = 0
     seen = []
-    for values in zip(*vectors.values(), strict=True):
-        for name, value in zip(vectors, values, strict=True):
-            getattr(dut, name).value = int(value, 16)
-        await Timer(1, unit="ns")
-        seen.append(job.stored(dut.o, settings["signed"]))
-    job.save(o=np.array(seen, np.int64))
+    for value in values:
+        if port:
+            getattr(dut, port).value = value
+        outputs = []
+        for row in [*rows, *rows[-1:] * latency]:
+            for handle, number in zip(handles, row, strict=True):
+                handle.value = number
+            if latency:
+                dut.clk.value = 0
+            await Timer(1, unit="ns")
+            outputs.append(job.output(dut.o, settings["signed"], settings["elements"]))
+            if latency:
+                dut.clk.value = 1
+                await Timer(1, unit="ns")
+        seen.append(outputs[latency:])
+    job.save(o=np.array(seen if port else seen[0], np.int64))

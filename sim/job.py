@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +39,16 @@ def stored(handle: Any, signed: bool) -> int:
         return value.to_signed() if signed else value.to_unsigned()
     except ValueError:
         return int(UNKNOWN)
+
+
+def output(handle: Any, signed: bool, elements: Sequence[int] | None) -> int | list[int]:
+    """The stored integer on a signal, or those of an array of (width, number of) ``elements``, first one lowest."""
+    if elements is None:
+        return stored(handle, signed)
+    width, number = elements
+    bits = str(handle.value)
+    words = [bits[len(bits) - (k + 1) * width : len(bits) - k * width] for k in range(number)]
+    return [
+        int(word, 2) - (int(word[0]) << width if signed else 0) if set(word) <= {"0", "1"} else int(UNKNOWN)
+        for word in words
+    ]

@@ -34,6 +34,11 @@ def choose(name: str | None) -> SimulatorName:
     return name  # type: ignore[return-value]
 
 
+def choose_quick() -> SimulatorName:
+    """Icarus, which builds a small unit at once, or what :func:`choose` takes where it is not installed."""
+    return choose(None if _missing("icarus") else "icarus")
+
+
 def _missing(name: str) -> str:
     """What ``name`` lacks here and how to get it; empty if nothing."""
     if name == "icarus":

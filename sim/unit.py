@@ -1,7 +1,8 @@
-"""A combinational unit's Verilog against its golden function."""
+"""A unit's Verilog against its golden function."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from rtl.verilog import emit
 from sim.job import UNKNOWN
 from sim.runner import run_bench
 from sim.simulators import SimulatorName
-from sim.vectors import unit_vectors
+from sim.vectors import Vectors, unit_vectors
 
 TOP = "unit"
 
@@ -52,26 +53,55 @@ def simulate_unit(
     if verilog is None:
         verilog = folder / f"{TOP}.v"
         verilog.write_text(emit(unit, TOP))
+    got = run_unit(unit, vectors, verilog=verilog, folder=folder, simulator=simulator)
+    wrong = np.argwhere(expected != got)
+    first = None
+    if len(wrong):
+        place = tuple(wrong[0].tolist())
+        at, element = place[0], f" in o[{place[1]}]" if len(place) > 1 else ""
+        shown = "unknown" if got[place] == UNKNOWN else got[place]
+        inputs = ", ".join(f"{name} = {values[at].tolist()}" for name, values in vectors.items())
+        first = f"vector {at} ({inputs}): expected {expected[place]}{element}, got {shown}"
+    return UnitResult(compared=len(expected), differing=len(set(wrong[:, 0].tolist())), first_difference=first)
+
+
+def run_unit(
+    unit: Unit,
+    vectors: Vectors,
+    *,
+    verilog: Path,
+    folder: Path,
+    simulator: SimulatorName,
+    control: tuple[str, Sequence[int]] | None = None,
+    timeout_s: float = 3600,
+) -> NDArray[np.int64]:
+    """The outputs ``o`` of module ``unit`` of ``verilog``: shape (vectors,), of an array (vectors, elements).
+
+    A value with an X bit is ``UNKNOWN``.
+
+    control: one more input port, and the values for each of which all vectors are run; then the shape is
+    (values, vectors) or (values, vectors, elements).
+    """
     ports: dict[str, Any] = {name: member.shape for name, member in unit.signature.members.items()}
-    packed = {name: _packed(values, ports[name]) for name, values in vectors.items()}
-    got = run_bench(
+    array = ports["o"] if isinstance(ports["o"], data.ArrayLayout) else None
+    number = Shape.cast(array.elem_shape if array else ports["o"])
+    extra = (["clk", "rst"] if unit.latency else []) + ([control[0]] if control else [])
+    return run_bench(
         "sim.bench_unit",
         sources=[verilog],
         top=TOP,
         folder=folder,
         simulator=simulator,
-        public={TOP: tuple(ports)},
-        vectors=packed,
-        settings={"signed": Shape.cast(ports["o"]).signed},
+        public={TOP: (*ports, *extra)},
+        vectors={name: _packed(values, ports[name]) for name, values in vectors.items()},
+        settings={
+            "signed": number.signed,
+            "elements": [number.width, array.length] if array else None,
+            "latency": unit.latency,
+            "control": [control[0], list(control[1])] if control else None,
+        },
+        timeout_s=timeout_s,
     )["o"]
-    wrong = np.flatnonzero(expected != got)
-    first = None
-    if len(wrong):
-        at = int(wrong[0])
-        shown = "unknown" if got[at] == UNKNOWN else got[at]
-        inputs = ", ".join(f"{name} = {values[at].tolist()}" for name, values in vectors.items())
-        first = f"vector {at} ({inputs}): expected {expected[at]}, got {shown}"
-    return UnitResult(compared=len(expected), differing=len(wrong), first_difference=first)
 
 
 def _packed(values: NDArray[np.int64], shape: Any) -> NDArray[np.str_]:

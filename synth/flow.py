@@ -1,70 +1,34 @@
-"""From Verilog to gates: area, cells, logic depth, critical path.
+"""From Verilog to gates: area, cells, logic depth, critical path, and a proof that the netlist is right.
 
     report = synthesize([Path("popcount.v")], "top", liberty=find_liberty())
 
-Yosys with ABC maps the design; OpenSTA, where it is installed, times it.  Without a Liberty file the design
-is mapped onto the generic cells of `generic.lib` and timed in gate delays, which needs nothing but Yosys.
+Yosys with ABC maps the design and ABC proves the netlist equivalent to it; OpenSTA, where it is installed, times
+it.  Without a Liberty file the design is mapped onto the generic cells of `generic.lib` and timed in gate delays,
+which needs nothing but Yosys.
 """
 
 import math
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import get_args
 
-from synth import sta, yosys
+from synth import cache as results
+from synth import mapping, plan, sta, yosys
+from synth.equivalence import prove_equivalent
 from synth.errors import SynthError
 from synth.liberty import GENERIC, Library, find_liberty, load_library
 from synth.netlist import Gate, Netlist, Point
+from synth.plan import Effort
 from synth.process import Budget
-from synth.yosys import Effort
+from synth.report import SynthReport
 
 __all__ = ["Effort", "SynthError", "SynthReport", "find_liberty", "synthesize"]
 
-AreaUnit = Literal["um2", "NAND2 equivalents"]
-DelayUnit = Literal["ns", "gate delays"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SynthReport:
-    """What a design costs on the cells of one library.
-
-    area: sum over the cells, in `area_unit`; wires are not in it.
-    cells: how many of each cell type, most frequent first; sequential_cells: how many of them are registers.
-    depth: most two-input gates on a path between ports and registers, inverters and buffers free; it does not
-        depend on the library.
-    delay: longest path between ports and registers, in `delay_unit`: for one between registers the smallest
-        clock period, from the clock edge through the first register up to the setup time of the second.  None
-        if nothing could tell, then `delay_source` is None too and `note` says why.
-    critical_path: that path as (point, cell type, arrival), start to end.  A point has the name that the
-        source has for the net, otherwise cell and pin of the netlist.
-    tools: version of each tool that was run.  seconds: wall-clock time.
-    notes: what else a reader should know, `note` included.
-    """
-
-    top: str
-    area: float
-    area_unit: AreaUnit
-    cells: dict[str, int]
-    sequential_cells: int
-    depth: int
-    delay: float | None
-    delay_unit: DelayUnit
-    delay_source: str | None
-    critical_path: list[tuple[str, str, float]]
-    library: str
-    effort: Effort
-    tools: dict[str, str]
-    seconds: float
-    note: str | None = None
-    notes: list[str] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON; has the delay under `delay_ns` too, None when its unit is gate delays."""
-        return {**asdict(self), "delay_ns": self.delay if self.delay_unit == "ns" else None}
+# What a run leaves in its work folder, and what it needs on the way only.
+_KEPT = ("netlist.v", "netlist.json", "yosys.log", "equivalence.log", "sta.tcl", "sta.log")
 
 
 def synthesize(
@@ -76,6 +40,7 @@ def synthesize(
     timeout_s: float = 1200,
     workdir: Path | None = None,
     progress: Callable[[str], None] | None = None,
+    cache: bool = True,
 ) -> SynthReport:
     """Map module `top` of the files `verilog` onto the cells of `liberty` (None: generic.lib) and measure it.
 
@@ -84,8 +49,10 @@ def synthesize(
     workdir: folder to leave the netlist in (`netlist.v`, `netlist.json`, ports split into bits), with logs
         and scripts; made if absent.
     progress: called with what is being done, at the start of each step ("mapping onto the cells").
+    cache: take the result of an earlier run on the same input if there is one, and keep this one (`cache.py`).
 
-    Raises SynthError, one sentence, for a bad argument, a failing tool and a used-up time.
+    The netlist is proven equivalent to the Verilog before it is reported, always.
+    Raises SynthError, one sentence, for a bad argument, a failing tool, a used-up time and a netlist that differs.
     """
     if effort not in get_args(Effort):
         raise SynthError(f"Effort must be 'area' or 'speed', not {effort!r}")
@@ -104,12 +71,12 @@ def synthesize(
     tell = progress or (lambda _: None)
     if workdir is None:
         with tempfile.TemporaryDirectory(prefix="xnorforge-synth-") as folder:
-            return _synthesize(verilog, top, liberty, effort, Path(folder), budget, tell)
+            return _synthesize(verilog, top, liberty, effort, Path(folder), budget, tell, cache)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SynthError(f"Work folder must be a folder that can be made, not {str(workdir)!r} ({error})") from None
-    return _synthesize(verilog, top, liberty, effort, workdir.resolve(), budget, tell)
+    return _synthesize(verilog, top, liberty, effort, workdir.resolve(), budget, tell, cache)
 
 
 def _synthesize(
@@ -120,48 +87,70 @@ def _synthesize(
     workdir: Path,
     budget: Budget,
     progress: Callable[[str], None],
+    cache: bool,
 ) -> SynthReport:
-    for name in (yosys.MAPPED, yosys.MAPPED_FULL_ADDERS, yosys.DEPTH, "netlist"):
-        # A work folder may have been used before, and what fails must not leave the netlist of another run.
-        for suffix in (".v", ".json"):
-            (workdir / f"{name}{suffix}").unlink(missing_ok=True)
+    # A work folder may have been used before, and what fails must not leave the netlist of another run.
+    for name in (*_KEPT, *mapping.SCRATCH):
+        (workdir / name).unlink(missing_ok=True)
     library = load_library(liberty or GENERIC, workdir)
-    if library.full_adder is not None:
-        (workdir / "full_adder.v").write_text(library.full_adder.techmap())
-    steps = yosys.plan([path.resolve() for path in verilog], top, library, effort)
+    name = results.key(verilog, library.path, top, effort, str(liberty is None)) if cache else None
+    if name is not None and (found := SynthReport.restored(results.load(name, workdir))) is not None:
+        progress("taking the result from the cache")
+        return found
+    report = _run(verilog, top, library, liberty is None, effort, workdir, budget, progress)
+    for scratch in mapping.SCRATCH:
+        (workdir / scratch).unlink(missing_ok=True)
+    if name is not None:
+        results.store(name, asdict(report), [file for kept in _KEPT if (file := workdir / kept).is_file()])
+    return report
+
+
+def _run(
+    verilog: Sequence[Path],
+    top: str,
+    library: Library,
+    generic: bool,
+    effort: Effort,
+    workdir: Path,
+    budget: Budget,
+    progress: Callable[[str], None],
+) -> SynthReport:
     try:
-        tools = yosys.run_plan(steps, workdir, budget, progress)
+        best, tools = mapping.map_design(
+            [path.resolve() for path in verilog], top, library, effort, workdir, budget, progress
+        )
     except yosys.YosysError as error:
         raise SynthError(_sentence(error, top, library)) from None
-    depth, _ = Netlist(workdir / f"{yosys.DEPTH}.json", top).longest_path(delay=_level, setup=_gate_setup)
-    notes: list[str] = []
-    netlist, area = _smallest(top, library, workdir, notes)
-    timing = _time(netlist, top, library, liberty is None, workdir, budget, progress, tools)
+    depth, _ = Netlist(workdir / f"{plan.DEPTH}.json", top).longest_path(delay=_level, setup=_gate_setup)
+    netlist = Netlist(workdir / "netlist.json", top)
+    timing = _time(netlist, top, library, generic, workdir, budget, progress, tools)
+    proof = prove_equivalent(top, best.registers, library, workdir, budget, progress)
     return SynthReport(
         top=top,
-        area=area,
-        area_unit="NAND2 equivalents" if liberty is None else "um2",
+        area=best.area,
+        area_unit="NAND2 equivalents" if generic else "um2",
         cells=netlist.counts(),
         sequential_cells=sum(library.cells[gate.type].sequential for gate in netlist.gates),
         depth=round(depth),
         delay=timing.delay,
-        delay_unit="gate delays" if liberty is None else "ns",
+        delay_unit="gate delays" if generic else "ns",
         delay_source=timing.source,
         critical_path=[(point.name, point.cell, point.arrival) for point in timing.path],
         library=library.name,
         effort=effort,
         tools=tools,
         seconds=budget.elapsed(),
+        equivalence=proof,
         note=timing.note,
-        notes=[*notes, *([timing.note] if timing.note else [])],
+        notes=[*best.notes, *([timing.note] if timing.note else [])],
     )
 
 
 def _sentence(error: yosys.YosysError, top: str, library: Library) -> str:
     """The failure of Yosys in terms of what the caller gave."""
-    if error.step == yosys.FINDING_TOP and f"Module `{top}' not found" in error.message:
+    if error.step == plan.FINDING_TOP and f"Module `{top}' not found" in error.message:
         return f"Top module must be a module of the Verilog, not {top!r}"
-    if error.step == yosys.FINDING_FLIP_FLOPS and "Assertion failed" in error.message:
+    if error.step == plan.FINDING_FLIP_FLOPS and "Assertion failed" in error.message:
         return f"Library of a design with registers must have a flip-flop, which {library.name!r} has not"
     return str(error)
 
@@ -174,26 +163,6 @@ def _level(gate: Gate) -> float:
 def _gate_setup(gate: Gate) -> float | None:
     """0 for a Yosys register or latch ($_DFF_P_, $_SDFFE_PP0P_, $_DLATCH_P_, $_SR_NN_), None for logic."""
     return 0.0 if re.match(r"\$_(\w*FF|DLATCH|SR_)", gate.type) else None
-
-
-def _smallest(top: str, library: Library, workdir: Path, notes: list[str]) -> tuple[Netlist, float]:
-    """The smallest of the netlists that Yosys left, as `netlist.v` and `netlist.json` too, and its area."""
-    found: list[tuple[float, str, Netlist]] = []
-    for name in (yosys.MAPPED, yosys.MAPPED_FULL_ADDERS):
-        file = workdir / f"{name}.json"
-        if file.is_file():
-            netlist = Netlist(file, top)
-            for gate in netlist.gates:
-                if gate.type not in library.cells:
-                    raise SynthError(f"Cells of the design must be in library {library.name!r}, not {gate.type!r}")
-            area = math.fsum(library.cells[gate.type].area for gate in netlist.gates)
-            found.append((round(area, 6), name, netlist))
-    area, name, netlist = min(found, key=lambda candidate: candidate[0])
-    for suffix in (".v", ".json"):
-        shutil.copyfile(workdir / f"{name}{suffix}", workdir / f"netlist{suffix}")
-    if name == yosys.MAPPED_FULL_ADDERS and library.full_adder and library.full_adder.cell in netlist.counts():
-        notes.append(f"Full adders are mapped onto {library.full_adder.cell}, which makes the netlist smaller.")
-    return netlist, area
 
 
 @dataclass(frozen=True, kw_only=True)

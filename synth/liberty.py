@@ -5,10 +5,11 @@ import itertools
 import math
 import re
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from synth.boolean import truth_table
 from synth.errors import SynthError
 
 GENERIC = Path(__file__).with_name("generic.lib")
@@ -16,57 +17,69 @@ OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 
 
 @dataclass(frozen=True, kw_only=True)
+class FlipFlop:
+    """What a flip-flop does, as expressions of its input pins and its own `state`.
+
+    inverse: the other name of the state, for its complement.  clear, preset: "0" where there is none.
+    """
+
+    state: str
+    inverse: str
+    next: str
+    clock: str
+    clear: str
+    preset: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cell:
     """What the flow needs to know of one cell.
 
     area: in the unit of the library (um2; NAND2 equivalents for generic.lib).
-    sequential: flip-flop or latch.  flip_flop: a flip-flop.
+    inputs: names of the input pins.  outputs: function of each output pin, as the library writes it.
+    sequential: flip-flop or latch.  flip_flop: None for any other cell and for a bank of flip-flops.
     clock: name of the pin that clocks a flip-flop on its rising edge, None for any other cell.
+    dont_use: whether the library asks synthesis to leave the cell alone.
+    max_load: the most that an output may drive, load: the most that an input asks, in the library's unit.
     delay, setup: for generic.lib in gate delays; None where the library gives tables.
     """
 
     name: str
     area: float
+    inputs: tuple[str, ...]
+    outputs: Mapping[str, str]
     sequential: bool
-    flip_flop: bool
+    flip_flop: FlipFlop | None
     clock: str | None
+    dont_use: bool
+    max_load: float
+    load: float
     delay: float | None
     setup: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class FullAdder:
-    """A cell that adds three bits; `pins` are the pin names in the order a, b, c, carry, sum."""
+class Adder:
+    """A cell that adds three bits: its input pins, in any order, and its output pins."""
 
     cell: str
-    pins: tuple[str, str, str, str, str]
-
-    def techmap(self) -> str:
-        """Verilog that makes Yosys' techmap turn each `$fa` into this cell."""
-        a, b, c, carry, total = self.pins
-        return (
-            '(* techmap_celltype = "$fa" *)\n'
-            "module full_adder (A, B, C, X, Y);\n"
-            "  parameter WIDTH = 1;\n"
-            "  input [WIDTH-1:0] A, B, C;\n"
-            "  output [WIDTH-1:0] X, Y;\n"
-            "  genvar i;\n"
-            "  generate for (i = 0; i < WIDTH; i = i + 1) begin\n"
-            f"    \\{self.cell} u (.\\{a} (A[i]), .\\{b} (B[i]), .\\{c} (C[i]),"
-            f" .\\{carry} (X[i]), .\\{total} (Y[i]));\n"
-            "  end endgenerate\n"
-            "endmodule\n"
-        )
+    inputs: tuple[str, ...]
+    sum: str
+    carry: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Library:
-    """A Liberty file as plain text at `path`, its name and its cells."""
+    """A Liberty file as plain text at `path`, its name and its cells.
+
+    full_adder: the smallest such cell, None if there is none.  buffers: smallest first.
+    """
 
     path: Path
     name: str
     cells: Mapping[str, Cell]
-    full_adder: FullAdder | None = field(default=None)
+    full_adder: Adder | None
+    buffers: Sequence[Cell]
 
 
 def find_liberty() -> Path | None:
@@ -90,17 +103,20 @@ def load_library(source: Path, workdir: Path) -> Library:
     # Latin-1 reads every byte: names of cells are ASCII, and comments may be anything.
     text = re.sub(r"/\*.*?\*/", " ", data.decode("latin-1"), flags=re.DOTALL)
     head = re.search(r'\blibrary\s*\(\s*"?([^\s")]+)"?\s*\)\s*\{', text)
-    cells = dict(_cell_bodies(text))
-    if head is None or not cells:
+    bodies = dict(_cell_bodies(text))
+    if head is None or not bodies:
         raise SynthError(f"Liberty file must be a Liberty cell library, not {str(source)!r}")
     # A plain name of our own: Yosys and ABC cut script lines at blanks and quotes in a path.
     path = workdir / "library.lib"
     path.write_bytes(data)
+    read = {name: _read_cell(name, body, source) for name, body in bodies.items()}
+    usable = sorted((cell for cell in read.values() if not cell.dont_use), key=lambda cell: (cell.area, cell.name))
     return Library(
         path=path,
         name=head[1],
-        cells={name: _read_cell(name, body, source) for name, body in cells.items()},
-        full_adder=_find_full_adder(cells),
+        cells=read,
+        full_adder=_find_full_adder(usable),
+        buffers=[cell for cell in usable if _is_buffer(cell)],
     )
 
 
@@ -118,16 +134,51 @@ def _read_cell(name: str, body: str, source: Path) -> Cell:
         size = float(area[1]) if area else 0.0
     except ValueError:
         raise SynthError(f"Area of cell {name} in {str(source)!r} must be a number, not {area and area[1]!r}") from None
-    flip_flop = re.search(r"\bff(_bank)?\s*\(", body) is not None
-    clock = re.search(r'\bclocked_on\s*:\s*"\s*\(?\s*(\w+)\s*\)?\s*"', body)
+    inputs, outputs = _pins(body)
+    bank = re.search(r"\bff_bank\s*\(", body) is not None
+    flip_flop = None if bank else _flip_flop(body)
+    clock = re.fullmatch(r"\W*(\w+)\W*", flip_flop.clock) if flip_flop and "!" not in flip_flop.clock else None
     return Cell(
         name=name,
         area=size,
-        sequential=flip_flop or re.search(r"\b(latch(_bank)?|statetable)\s*\(", body) is not None,
+        inputs=inputs,
+        outputs=outputs,
+        sequential=bank or flip_flop is not None or re.search(r"\b(latch(_bank)?|statetable)\s*\(", body) is not None,
         flip_flop=flip_flop,
-        clock=clock[1] if flip_flop and clock else None,
+        clock=clock[1] if clock else None,
+        dont_use=re.search(r'\bdont_use\s*:\s*"?true', body) is not None,
+        max_load=max(map(float, re.findall(r"\bmax_capacitance\s*:\s*([\d.eE+-]+)", body)), default=math.inf),
+        load=max(map(float, re.findall(r"\bcapacitance\s*:\s*([\d.eE+-]+)", body)), default=0.0),
         delay=_scalar(body, r"cell_(?:rise|fall)"),
         setup=_scalar(body, r"(?:rise|fall)_constraint"),
+    )
+
+
+def _pins(body: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Input pins, and the function of each output pin that has one."""
+    pins = re.split(r'\bpin\s*\(\s*"?(\w+)"?\s*\)', body)[1:]
+    inputs, outputs = [], {}
+    for pin, text in zip(pins[::2], pins[1::2], strict=True):
+        function = re.search(r'\bfunction\s*:\s*"([^"]*)"', text)
+        if function:
+            outputs[pin] = function[1]
+        elif re.search(r'\bdirection\s*:\s*"?input\b', text):
+            inputs.append(pin)
+    return tuple(inputs), outputs
+
+
+def _flip_flop(body: str) -> FlipFlop | None:
+    group = re.search(r'\bff\s*\(\s*"?(\w+)"?\s*,\s*"?(\w+)"?\s*\)\s*\{([^}]*)\}', body)
+    if group is None:
+        return None
+    said = dict(re.findall(r'\b(\w+)\s*:\s*"([^"]*)"', group[3]))
+    return FlipFlop(
+        state=group[1],
+        inverse=group[2],
+        next=said.get("next_state", ""),
+        clock=said.get("clocked_on", ""),
+        clear=said.get("clear", "0"),
+        preset=said.get("preset", "0"),
     )
 
 
@@ -137,91 +188,20 @@ def _scalar(body: str, group: str) -> float | None:
     return max(map(float, values), default=None)
 
 
-def _find_full_adder(cells: Mapping[str, str]) -> FullAdder | None:
-    """The smallest cell with three inputs whose two outputs are exactly their sum and carry, if any."""
-    found: list[tuple[float, FullAdder]] = []
-    for name, body in cells.items():
-        if len(re.findall(r"\bfunction\s*:", body)) != 2 or re.search(r"\b(dont_use\s*:\s*true|ff|latch)\b", body):
-            continue
-        pins = re.split(r'\bpin\s*\(\s*"?(\w+)"?\s*\)', body)[1:]
-        inputs, outputs = [], {}
-        for pin, text in zip(pins[::2], pins[1::2], strict=True):
-            function = re.search(r'\bfunction\s*:\s*"([^"]*)"', text)
-            if function:
-                outputs[pin] = function[1]
-            elif re.search(r'\bdirection\s*:\s*"?input\b', text):
-                inputs.append(pin)
-        if len(inputs) != 3 or len(outputs) != 2:
-            continue
-        tables = {pin: truth_table(function, inputs) for pin, function in outputs.items()}
-        carry = [pin for pin, table in tables.items() if table == _CARRY]
-        total = [pin for pin, table in tables.items() if table == _SUM]
-        if carry and total:
-            area = re.search(r'\barea\s*:\s*"?([.\deE+-]+)', body)
-            adder = FullAdder(cell=name, pins=(inputs[0], inputs[1], inputs[2], carry[0], total[0]))
-            found.append((float(area[1]) if area else math.inf, adder))
-    return min(found, key=lambda item: (item[0], item[1].cell))[1] if found else None
-
-
-def truth_table(function: str, inputs: list[str]) -> tuple[bool, ...] | None:
-    """A Liberty `function` of `inputs`, first input slowest; None if it is not an expression of just those.
-
-    Liberty writes not as ! in front or ' behind, and as &, * or nothing, or as | or +, xor as ^;
-    they bind in the order not, xor, and, or.
-    """
-    tokens = re.findall(r"\w+|[!'^&*|+()]", function)
-    if "".join(tokens) != re.sub(r"\s", "", function) or not {t for t in tokens if t[0].isalpha()} <= set(inputs):
-        return None
-    rows = itertools.product((False, True), repeat=len(inputs))
-    try:
-        return tuple(_evaluate(tokens, dict(zip(inputs, row, strict=True))) for row in rows)
-    except (IndexError, KeyError):
-        return None
-
-
-def _evaluate(tokens: list[str], value: Mapping[str, bool]) -> bool:
-    rest = list(reversed(tokens))
-
-    def peek() -> str:
-        return rest[-1] if rest else ""
-
-    def factor() -> bool:
-        token = rest.pop()
-        if token == "!":
-            result = not factor()
-        elif token == "(":
-            result = any_of()
-            rest.pop()
-        else:
-            result = {"0": False, "1": True, **value}[token]
-        while peek() == "'":
-            rest.pop()
-            result = not result
-        return result
-
-    def chain(operand: Callable[[], bool], signs: str, combine: Callable[[bool, bool], bool]) -> bool:
-        result = operand()
-        while peek() and peek() in signs:
-            rest.pop()
-            result = combine(result, operand())
-        return result
-
-    def xor() -> bool:
-        return chain(factor, "^", lambda a, b: a != b)
-
-    def all_of() -> bool:
-        result = xor()
-        while peek() and peek() not in "|+)":
-            if peek() in "&*":
-                rest.pop()
-            result = xor() and result
-        return result
-
-    def any_of() -> bool:
-        return chain(all_of, "|+", lambda a, b: a or b)
-
-    return any_of()
-
-
 _SUM = tuple(sum(row) % 2 == 1 for row in itertools.product((0, 1), repeat=3))
 _CARRY = tuple(sum(row) >= 2 for row in itertools.product((0, 1), repeat=3))
+
+
+def _find_full_adder(cells: Sequence[Cell]) -> Adder | None:
+    """The first of the cells with three inputs whose two outputs are exactly their sum and carry, if any."""
+    for cell in cells:
+        if len(cell.inputs) == 3 and len(cell.outputs) == 2 and not cell.sequential:
+            pins = {truth_table(function, cell.inputs): pin for pin, function in cell.outputs.items()}
+            if _SUM in pins and _CARRY in pins:
+                return Adder(cell=cell.name, inputs=cell.inputs, sum=pins[_SUM], carry=pins[_CARRY])
+    return None
+
+
+def _is_buffer(cell: Cell) -> bool:
+    functions = [truth_table(function, cell.inputs) for function in cell.outputs.values()]
+    return len(cell.inputs) == 1 and not cell.sequential and functions == [(False, True)]

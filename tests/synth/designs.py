@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from synth.liberty import GENERIC
+from synth.plan import Step
 from synth.process import Budget
-from synth.yosys import Step, run_plan
+from synth.yosys import run_plan
 
 NAND = "module top (input a, input b, output y); assign y = ~(a & b); endmodule\n"
 INVERT = "module top (input a, output y); assign y = ~a; endmodule\n"

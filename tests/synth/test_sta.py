@@ -13,7 +13,7 @@ from synth.errors import SynthError
 from synth.flow import synthesize
 from synth.liberty import GENERIC
 from synth.netlist import Netlist
-from synth.yosys import Effort
+from synth.plan import Effort
 from tests.synth import designs
 from tests.synth.designs import write
 

@@ -1,0 +1,146 @@
+"""The arithmetic units beside what one would write without them, through the same synthesis flow.
+
+Example: python -m scripts.bench_rtl --liberty nangate45_typ.lib.gz popcount mlb_dot
+Every line is measured in this run (or read from the cache of an equal one); area in um2, delay in ns.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model.spec import Format, MlbDotSpec, MlbSpec, Order, Overflow, PopcountSpec, SumSpec
+from rtl.adder_tree import AdderTree
+from rtl.mlb_dot import MlbDot
+from rtl.popcount import Popcount
+from rtl.unit import Unit
+from rtl.verilog import emit
+from scripts.console import Json, UsageError, command, emit_json, err, out
+from scripts.naive import MAC, naive_mlb_dot, naive_popcount, naive_saturating, naive_sum
+from synth.flow import Effort, find_liberty, synthesize
+from synth.plain import synthesize_plainly
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One design under one effort."""
+
+    table: str
+    design: str
+    effort: str
+    area: float
+    delay: float
+
+    def row(self) -> str:
+        """As a line of a Markdown table."""
+        product = self.area * self.delay
+        return f"| {self.design} | {self.effort} | {self.area:,.0f} | {self.delay:.2f} | {product:,.0f} |"
+
+
+class Bench:
+    """Measures designs on one library."""
+
+    def __init__(self, liberty: Path, table: str) -> None:
+        self._liberty, self._table = liberty, table
+
+    def ours(self, design: str, unit: Unit, *efforts: Effort) -> Iterator[Line]:
+        """One of our units."""
+        yield from self._measure(design, emit(unit, "top"), efforts or ("area", "speed"))
+
+    def peer(self, design: str, verilog: str, *efforts: Effort) -> Iterator[Line]:
+        """Verilog that someone else could have written, through our flow."""
+        yield from self._measure(design, verilog, efforts or ("area", "speed"))
+
+    def plainly(self, design: str, verilog: str) -> Iterator[Line]:
+        """The same under the defaults of Yosys and ABC."""
+        yield from self._measure(design, verilog, ("Yosys' defaults",))
+
+    def _measure(self, design: str, verilog: str, efforts: tuple[str, ...]) -> Iterator[Line]:
+        for effort in efforts:
+            with err.status(f"{self._table}: {design}, {effort}"), tempfile.TemporaryDirectory() as scratch:
+                source = Path(scratch) / "top.v"
+                source.write_text(verilog)
+                if effort == "area" or effort == "speed":
+                    report = synthesize([source], "top", liberty=self._liberty, effort=effort, timeout_s=3000)
+                    if report.delay is None:
+                        raise UsageError(report.note or "Timing must be there for this benchmark")
+                    area, delay = report.area, report.delay
+                else:
+                    area, delay = synthesize_plainly(source, "top", self._liberty, timeout_s=3000)
+            line = Line(table=self._table, design=design, effort=effort, area=area, delay=delay)
+            err.print(line.row())
+            yield line
+
+
+def popcounts(bench: Bench) -> Iterator[Line]:
+    """Popcount of 128 bits."""
+    naive, spec = naive_popcount(128), PopcountSpec(n=128)
+    yield from bench.plainly("tree of additions", naive)
+    yield from bench.peer("tree of additions", naive)
+    yield from bench.ours("Popcount, small", Popcount(spec))
+    yield from bench.ours("Popcount, balanced", Popcount(spec, final="balanced"), "speed")
+    yield from bench.ours("Popcount, fast", Popcount(spec, final="fast"), "speed")
+
+
+def mlb_dots(bench: Bench) -> Iterator[Line]:
+    """(3,3) MlbDot of 132 terms; and a 32 x 32 multiply-accumulate, which takes 132 cycles for as many terms."""
+    for kind, factors in (("powers of two", (4, 2, 1)), ("8-bit factors", (213, 107, 54))):
+        mlb = MlbSpec(factors=factors)
+        spec = MlbDotSpec(n=132, x=mlb, w=mlb)
+        yield from bench.peer(f"{kind}: popcount trees of additions", naive_mlb_dot(132, factors))
+        yield from bench.ours(f"{kind}: MlbDot, small", MlbDot(spec))
+        yield from bench.ours(f"{kind}: MlbDot, fast", MlbDot(spec, final="fast"), "speed")
+    yield from bench.peer("32 x 32 multiply-accumulate", MAC)
+
+
+def adder_trees(bench: Bench) -> Iterator[Line]:
+    """Sum of 128 signed 16-bit numbers: exact, and with 16-bit saturating nodes."""
+    number = Format(16)
+    ranges = ((number.min, number.max),) * 128
+    exact = SumSpec(ranges=ranges)
+    saturating = SumSpec(ranges=ranges, order=Order.TREE, node=16, overflow=Overflow.SATURATE)
+    yield from bench.peer("exact: tree of additions", naive_sum(128, 16))
+    yield from bench.ours("exact: AdderTree", AdderTree(exact))
+    yield from bench.peer("saturating: tree of additions and clamps", naive_saturating(128, 16))
+    yield from bench.ours("saturating: AdderTree", AdderTree(saturating))
+
+
+TABLES: dict[str, Callable[[Bench], Iterator[Line]]] = {
+    "popcount": popcounts,
+    "mlb_dot": mlb_dots,
+    "adder_tree": adder_trees,
+}
+
+
+@command
+def main(
+    tables: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(TABLES)}; all if not given.")] = None,
+    liberty: Annotated[Path | None, typer.Option(help="Liberty file; else OSU 0.18 um.")] = None,
+    json: Json = False,
+) -> None:
+    """Measure our units and their peers, and print a table for each."""
+    library = liberty or find_liberty()
+    if library is None:
+        raise UsageError("A Liberty file must be given with --liberty, because OSU 0.18 um is not installed")
+    lines: list[Line] = []
+    for name in tables or TABLES:
+        if name not in TABLES:
+            raise UsageError(f"Table must be one of {', '.join(TABLES)}, not {name!r}")
+        lines += list(TABLES[name](Bench(library, name)))
+    if json:
+        return emit_json({"lines": [asdict(line) for line in lines]})
+    for name in dict.fromkeys(line.table for line in lines):
+        out.print(f"\n{(TABLES[name].__doc__ or '').strip()}\n", soft_wrap=True)
+        out.print("| design | effort | area | delay | area x delay |\n|---|---|---|---|---|", soft_wrap=True)
+        for line in lines:
+            if line.table == name:
+                out.print(line.row(), soft_wrap=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

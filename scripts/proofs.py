@@ -1,0 +1,186 @@
+"""Proofs, for every input, that the optimized units compute what their plain equations say.
+
+Example: python -m scripts.proofs --bundle runs/demo/bundle
+Each claim is proven with SAT between the emitted Verilog of two units, or by simulating every input.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from model.spec import (
+    Format,
+    LstmSpec,
+    MlbQuantizerSpec,
+    MlbSpec,
+    PopcountSpec,
+    PwlSpec,
+    SumSpec,
+    TableSpec,
+    ThresholdSpec,
+)
+from rtl.adder_tree import AdderTree
+from rtl.mlb_quantizer import MlbQuantizer
+from rtl.plain import PlainActivation, PlainCell, PlainHidden, PlainPopcount, PlainQuantizer, PlainSum, PlainThresholds
+from rtl.popcount import Popcount
+from rtl.pwl_activation import PwlActivation
+from rtl.table_product import TableProduct
+from rtl.threshold_activation import ThresholdActivation
+from rtl.unit import Unit
+from rtl.verilog import emit
+from scripts.console import Json, command, emit_json, err, open_bundle, out
+from sim.simulators import choose_quick
+from sim.unit import TOP, simulate_unit
+from synth.errors import SynthError
+from synth.process import Budget
+from synth.proof import Proof, prove_equal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """``optimized`` equals ``plain``, or its golden function where that is None (every input is simulated)."""
+
+    claim: str
+    size: str
+    optimized: Unit
+    plain: Unit | None = None
+
+
+def example_lstm() -> LstmSpec:
+    """A network with three levels everywhere and the formats that training uses."""
+
+    def gate(*factors: int, offset: int = 32) -> MlbSpec:
+        return MlbSpec(factors=factors, frac=6, offset=offset)
+
+    weight = MlbSpec(factors=(90, 41, 20), frac=8)
+    weights = (weight, weight, weight, weight)
+    return LstmSpec(
+        features=8,
+        hidden=32,
+        source=Format(8, 5),
+        x=gate(72, 33, 19, offset=0),
+        h=gate(37, 22, 8, offset=0),
+        c=gate(66, 33, 16, offset=0),
+        gates=(gate(27, 9, 4), gate(20, 12, 3), gate(44, 21, 6, offset=0), gate(28, 11, 6)),
+        wx=weights,
+        wh=weights,
+        b=weights,
+        sigmoid=PwlSpec.fit("sigmoid", source=Format(10, 6), target=Format(8, 8, False), segments=32),
+        tanh=PwlSpec.fit("tanh", source=Format(9, 6), target=Format(8, 7), segments=32),
+    )
+
+
+def quantizers(lstm: LstmSpec) -> Iterator[Claim]:
+    """Comparisons with constants against the chain of signs and residuals."""
+    named = {
+        "x": MlbQuantizerSpec(source=lstm.source, mlb=lstm.x),
+        "gate i": MlbQuantizerSpec(source=lstm.sigmoid.target, mlb=lstm.gates[0]),
+        "c": MlbQuantizerSpec(source=lstm.c_raw_format, mlb=lstm.c),
+        "h": MlbQuantizerSpec(source=lstm.mac.format, mlb=lstm.h),
+    }
+    for name, spec in named.items():
+        size = f"{name}: {spec.source.width} bits to {spec.mlb.levels}"
+        yield Claim(claim="quantizer = golden function", size=size, optimized=MlbQuantizer(spec))
+        plain = PlainQuantizer(spec)
+        yield Claim(claim="quantizer = chain of signs", size=size, optimized=MlbQuantizer(spec), plain=plain)
+
+
+def activations(lstm: LstmSpec) -> Iterator[Claim]:
+    """A decision diagram against segments, multiplication and addition."""
+    for name, spec in (("sigmoid", lstm.sigmoid), ("tanh", lstm.tanh)):
+        size = f"{name}: {spec.source.width} bits to {spec.target.width}"
+        yield Claim(claim="activation = golden function", size=size, optimized=PwlActivation(spec))
+        plain = PlainActivation(spec)
+        yield Claim(claim="activation = segments", size=size, optimized=PwlActivation(spec), plain=plain)
+
+
+def thresholds(lstm: LstmSpec) -> Iterator[Claim]:
+    """Thresholds of z against narrowing, activation and chain of signs."""
+    for gate, name in enumerate("ifgo"):
+        spec = ThresholdSpec(narrow=lstm.narrow_z(gate), activation=lstm.activation(gate), mlb=lstm.gates[gate])
+        yield Claim(
+            claim="thresholds = narrow, activation, signs",
+            size=f"gate {name}: {spec.source.width} bits to {spec.mlb.levels}",
+            optimized=ThresholdActivation(spec),
+            plain=PlainThresholds(spec),
+        )
+
+
+def tables(lstm: LstmSpec) -> Iterator[Claim]:
+    """Both tables against ordinary arithmetic."""
+    bits = lstm.activation_levels
+    for claim, spec, plain in (
+        ("cell table = MLB(f c + i g)", TableSpec.cell(lstm), PlainCell(lstm)),
+        ("hidden table = MLB(o tanh(c))", TableSpec.hidden(lstm), PlainHidden(lstm)),
+    ):
+        size = f"{len(spec.inputs)} codes of {bits} bits"
+        yield Claim(claim=claim, size=size, optimized=TableProduct(spec), plain=plain)
+
+
+def sums(_: LstmSpec) -> Iterator[Claim]:
+    """Compressors against a + b + c + ..."""
+    for n in (2, 7, 16, 32):
+        spec = PopcountSpec(n=n)
+        yield Claim(claim="popcount = plain sum", size=f"{n} bits", optimized=Popcount(spec), plain=PlainPopcount(spec))
+    for n, width in ((3, 8), (5, 6), (9, 4)):
+        number = Format(width)
+        spec = SumSpec(ranges=((number.min, number.max),) * n, constant=-5)
+        size = f"{n} numbers of {width} bits"
+        yield Claim(claim="adder tree = plain sum", size=size, optimized=AdderTree(spec), plain=PlainSum(spec))
+
+
+#: What is claimed of a network and of its parts; another family of claims is one more function here.
+FAMILIES: tuple[Callable[[LstmSpec], Iterator[Claim]], ...] = (quantizers, activations, thresholds, tables, sums)
+
+
+def check(claim: Claim, folder: Path, timeout_s: float) -> Proof:
+    """Prove one claim; raises SynthError where it is wrong."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if claim.plain is None:
+        budget = Budget(limit_s=timeout_s, task="Simulation")
+        bits = claim.optimized.spec.source.width
+        result = simulate_unit(claim.optimized, folder=folder, simulator=choose_quick(), count=1 << bits)
+        assert result.compared == 1 << bits
+        if result.first_difference:
+            raise SynthError(f"Claim {claim.claim!r} ({claim.size}) must hold, and {result.first_difference}")
+        return Proof("exhaustive", budget.elapsed())
+    plain, optimized = folder / "plain.v", folder / "optimized.v"
+    plain.write_text(emit(claim.plain, TOP))
+    optimized.write_text(emit(claim.optimized, TOP))
+    return prove_equal(plain, optimized, TOP, timeout_s=timeout_s)
+
+
+@command
+def main(
+    bundle: Annotated[Path | None, typer.Option(help="Trained network to prove; else an example.")] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for each claim.")] = 600,
+    json: Json = False,
+) -> None:
+    """Prove every claim and print claim, size, method and seconds; stop at the first that does not hold."""
+    lstm = example_lstm() if bundle is None else open_bundle(bundle)[0].network.lstm
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as scratch, err.status("proving") as status:
+        for claim in (c for family in FAMILIES for c in family(lstm)):
+            status.update(f"proving {claim.claim} ({claim.size})")
+            proof = check(claim, Path(scratch) / str(len(rows)), timeout)
+            rows.append({"claim": claim.claim, "size": claim.size, **proof._asdict()})
+    if json:
+        return emit_json({"network": "example" if bundle is None else str(bundle), "claims": rows})
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("claim", "size", "method", "s"):
+        grid.add_column(heading, justify="right" if heading == "s" else "left")
+    for row in rows:
+        grid.add_row(row["claim"], row["size"], row["method"], f"{row['seconds']:.1f}")
+    out.print(grid)
+    out.print(f"All {len(rows)} claims hold for every input; a wrong one ends this command with a counterexample.")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,64 @@
+"""Buffers on nets that many cells read, in a mapped netlist in Yosys' JSON."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from synth.liberty import Cell, Library
+
+#: Most cell inputs on one net, by measurement: with fewer the buffers cost more time than they save.
+LIMIT = 12
+# How many times the load of a full net of adders a buffer must be able to drive; its edges are steep then.
+_MARGIN = 2
+
+
+def buffer_fanout(module: dict[str, Any], library: Library, limit: int = LIMIT) -> int:
+    """Put a balanced tree of buffers on each net that more than `limit` cell inputs read; returns how many buffers.
+
+    Clock pins are left alone (a clock tree is laid out with the placement), and ports too: what drives them is
+    not ours to know.
+    """
+    buffer = _buffer(library, limit)
+    if buffer is None:
+        return 0
+    (source,), (output,) = buffer.inputs, buffer.outputs
+    sinks: dict[int, list[tuple[str, str]]] = {}
+    last = 1
+    for name, cell in module["cells"].items():
+        clock = library.cells[cell["type"]].clock
+        for pin, (bit, *_) in cell["connections"].items():
+            if isinstance(bit, int):
+                last = max(last, bit)
+                if cell["port_directions"][pin] != "output" and pin != clock:
+                    sinks.setdefault(bit, []).append((name, pin))
+    ports = {bit for port in module["ports"].values() if port["direction"] == "input" for bit in port["bits"]}
+    last = max([last, *(bit for wire in module["netnames"].values() for bit in wire["bits"] if isinstance(bit, int))])
+    count = 0
+    for net, readers in sinks.items():
+        level: Sequence[tuple[str, str]] = readers
+        while net not in ports and len(level) > limit:
+            groups = -(-len(level) // limit)
+            above = []
+            for group in range(groups):
+                last += 1
+                count += 1
+                name = f"buffer_{count}"
+                for reader, pin in level[group::groups]:
+                    module["cells"][reader]["connections"][pin] = [last]
+                module["cells"][name] = {
+                    "hide_name": 0,
+                    "type": buffer.name,
+                    "parameters": {},
+                    "attributes": {},
+                    "port_directions": {source: "input", output: "output"},
+                    "connections": {source: [net], output: [last]},
+                }
+                above.append((name, source))
+            level = above
+    return count
+
+
+def _buffer(library: Library, limit: int) -> Cell | None:
+    """The smallest buffer that is strong enough for `limit` inputs of adders, else the strongest, if any."""
+    load = library.cells[library.full_adder.cell].load if library.full_adder else 0.0
+    strong = [cell for cell in library.buffers if cell.max_load >= _MARGIN * limit * load]
+    return strong[0] if strong else max(library.buffers, key=lambda cell: cell.max_load, default=None)
