@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from rtl.logic import ONE, ZERO, Bit, Logic
 
@@ -65,6 +65,8 @@ class Compressor:
 
     def total(self, final: FinalAdder = "small") -> list[Bit]:
         """The sum, lowest bit first; ends what can be done with the compressor."""
+        if final not in get_args(FinalAdder):
+            raise ValueError(f"Final adder must be {', '.join(get_args(FinalAdder))}, not {final!r}")
         return self.rows(1)[0] if final == "small" else add_rows(self._logic, *self.rows(2), sparse=final == "balanced")
 
     def rows(self, height: int) -> list[list[Bit]]:

@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 from model.spec import (
     Format,
     LstmSpec,
+    MlbDotSpec,
     MlbQuantizerSpec,
     MlbSpec,
     Overflow,
@@ -21,6 +22,7 @@ from model.spec import (
     SumSpec,
     ThresholdSpec,
 )
+from rtl.mlb_dot import MlbDot
 from rtl.narrow import Narrow
 from rtl.popcount import Popcount
 from rtl.reconstruct import Reconstruct
@@ -157,6 +159,30 @@ def value_of(m: Module, name: str, mlb: MlbSpec, code: Value) -> Value:
     m.submodules[f"value_{name}"] = unit = Reconstruct(ReconstructSpec(mlb=mlb))
     m.d.comb += unit.code.eq(code)
     return unit.o
+
+
+class PlainDot(MlbDot):
+    """Reconstructions, multiplied and added."""
+
+    def __init__(self, spec: MlbDotSpec) -> None:
+        super().__init__(spec)
+
+    def build(self) -> Module:
+        m = Module()
+        spec: MlbDotSpec = self.spec
+        total: Value = Const(spec.bias)
+        for lane in range(spec.n):
+            x = value_of(m, f"x{lane}", spec.x, self.x[lane])
+            w = (
+                value_of(m, f"w{lane}", spec.w, self.w[lane])
+                if spec.weights is None
+                else Const(spec.w.values[spec.weights[lane]])
+            )
+            product = Signal(Shape.cast((x * w).shape()), name=f"product_{lane}")
+            m.d.comb += product.eq(x * w)
+            total = total + product
+        m.d.comb += self.o.eq(total)
+        return m
 
 
 class PlainCell(Unit):

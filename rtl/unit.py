@@ -30,9 +30,15 @@ class Unit(wiring.Component):
     """
 
     SEQUENTIAL: ClassVar[bool] = False
+    MAX_LATENCY: ClassVar[int] = 64
     spec: Any
     latency: int = 0
     variant: tuple[Any, ...] = ()
+
+    def __init__(self, signature: Any) -> None:
+        if not 0 <= self.latency <= self.MAX_LATENCY:
+            raise ValueError(f"Pipeline stages must be 0 to {self.MAX_LATENCY}, not {self.latency!r}")
+        super().__init__(signature)
 
     @property
     def sequential(self) -> bool:

@@ -27,7 +27,8 @@ from sim.unit import TOP, run_unit
 from sim.vectors import unit_vectors
 from synth.mutants import CONTROL, fix_mutant, make_mutants
 from synth.proof import DifferenceError, prove_equal
-from synth.registry import UNITS, build
+from synth.registry import build
+from synth.units import UNITS
 
 #: With --all, sizes at which 100 mutants are simulated in seconds.
 SMALL = {

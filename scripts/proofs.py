@@ -6,6 +6,7 @@ Each claim is proven with SAT between the emitted Verilog of two units, or by si
 
 from __future__ import annotations
 
+import random
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,19 +19,32 @@ from rich.table import Table
 from model.spec import (
     Format,
     LstmSpec,
+    MlbDotSpec,
     MlbQuantizerSpec,
     MlbSpec,
     PopcountSpec,
     PwlSpec,
+    SignMatrixSpec,
     SumSpec,
     TableSpec,
     ThresholdSpec,
 )
 from rtl.adder_tree import AdderTree
+from rtl.mlb_dot import MlbDot
 from rtl.mlb_quantizer import MlbQuantizer
-from rtl.plain import PlainActivation, PlainCell, PlainHidden, PlainPopcount, PlainQuantizer, PlainSum, PlainThresholds
+from rtl.plain import (
+    PlainActivation,
+    PlainCell,
+    PlainDot,
+    PlainHidden,
+    PlainPopcount,
+    PlainQuantizer,
+    PlainSum,
+    PlainThresholds,
+)
 from rtl.popcount import Popcount
 from rtl.pwl_activation import PwlActivation
+from rtl.sign_matrix import SignMatrix
 from rtl.table_product import TableProduct
 from rtl.threshold_activation import ThresholdActivation
 from rtl.unit import Unit
@@ -136,8 +150,56 @@ def sums(_: LstmSpec) -> Iterator[Claim]:
         yield Claim(claim="adder tree = plain sum", size=size, optimized=AdderTree(spec), plain=PlainSum(spec))
 
 
+def trees(_: LstmSpec) -> Iterator[Claim]:
+    """Saturating trees: clamps that the ranges show to be idle left out, against a comparison at every node."""
+    for leaves, node in ((4, 6), (8, 5)):
+        number = Format(5)
+        # Half of the summands are small, so that some clamps are idle.
+        ranges = ((number.min, number.max), (-1, 1)) * (leaves // 2)
+        spec = SumSpec(ranges=ranges, node=node)
+        size = f"{leaves} summands, nodes of {node} bits"
+        plain = PlainSum(spec)
+        yield Claim(claim="pruned tree = plain tree", size=size, optimized=AdderTree(spec), plain=plain)
+        whole = AdderTree(spec, prune=False)
+        yield Claim(claim="pruned tree = tree with all clamps", size=size, optimized=AdderTree(spec), plain=whole)
+
+
+def matrices(_: LstmSpec) -> Iterator[Claim]:
+    """A shared matrix against its rows, each summed by itself."""
+    for outputs, inputs, width in ((8, 8, 1), (8, 8, 2), (16, 12, 1), (6, 6, 4)):
+        signs = random.Random(0)
+        weights = tuple(tuple(signs.choice((-1, 1)) for _ in range(inputs)) for _ in range(outputs))
+        spec = SignMatrixSpec(weights=weights, source=Format(width, 0, False))
+        size = f"{outputs} x {inputs}, inputs of {width} bits"
+        rows = SignMatrix(spec, sharing="rows")
+        for sharing in ("planes", "words"):
+            shared = SignMatrix(spec, sharing=sharing)
+            yield Claim(claim=f"matrix sharing {sharing} = rows", size=size, optimized=shared, plain=rows)
+
+
+def dots(_: LstmSpec) -> Iterator[Claim]:
+    """Compressed dot products against ordinary multiplications and additions."""
+    for n, factors in ((4, (4, 2, 1)), (4, (90, 41, 20))):
+        mlb = MlbSpec(factors=factors)
+        spec = MlbDotSpec(n=n, x=mlb, w=mlb, bias=-7)
+        size = f"{n} terms, factors {', '.join(map(str, factors))}"
+        yield Claim(claim="MLB dot = plain products", size=size, optimized=MlbDot(spec), plain=PlainDot(spec))
+    constant = MlbDotSpec(n=6, x=MlbSpec(factors=(90, 41, 20)), w=MlbSpec(factors=(5, 2)), weights=(0, 1, 2, 3, 3, 1))
+    claim, size = "MLB dot = plain products", "6 terms, constant weights"
+    yield Claim(claim=claim, size=size, optimized=MlbDot(constant), plain=PlainDot(constant))
+
+
 #: What is claimed of a network and of its parts; another family of claims is one more function here.
-FAMILIES: tuple[Callable[[LstmSpec], Iterator[Claim]], ...] = (quantizers, activations, thresholds, tables, sums)
+FAMILIES: tuple[Callable[[LstmSpec], Iterator[Claim]], ...] = (
+    quantizers,
+    activations,
+    thresholds,
+    tables,
+    sums,
+    trees,
+    matrices,
+    dots,
+)
 
 
 def check(claim: Claim, folder: Path, timeout_s: float) -> Proof:

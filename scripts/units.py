@@ -5,7 +5,8 @@ from __future__ import annotations
 from rich.table import Table
 
 from scripts.console import Json, command, emit_json, out
-from synth.registry import UNITS, parameters, show, summary
+from synth.registry import parameters, show, summary
+from synth.units import UNITS
 
 
 @command

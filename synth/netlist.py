@@ -183,7 +183,7 @@ def _net_names(module: dict) -> dict[Bit, str]:
     """The shortest name of each net that is not one that Yosys (here or under Amaranth) made up."""
     names: dict[Bit, str] = {}
     for name, net in module["netnames"].items():
-        if net["hide_name"] or re.fullmatch(r"_\d+_(\[\d+\])?", name):
+        if net["hide_name"] or re.fullmatch(r"_[nw]?\d+_(\[\d+\])?", name):
             continue
         for bit, bit_name in bit_names(name, net):
             if bit not in names or (len(bit_name), bit_name) < (len(names[bit]), names[bit]):

@@ -153,7 +153,7 @@ def plan(verilog: Sequence[Path], top: str, library: Library, effort: Effort) ->
             f"select -set plain {top} {top}/t:full_adder %m %d",
             "extract_fa -fa @plain",
             *_FINISH,
-            _json(ADDERS),
+            *_write_adders(),
         ]
         steps.append(Step(doing="looking for adders", commands=looking))
     return steps
@@ -161,7 +161,7 @@ def plan(verilog: Sequence[Path], top: str, library: Library, effort: Effort) ->
 
 def clean_plan(library: Library) -> list[Step]:
     """ADDERS optimized, from and to the same file."""
-    return [Step(doing="optimizing", commands=[*_read(library, ADDERS), *_FINISH, _json(ADDERS)])]
+    return [Step(doing="optimizing", commands=[*_read(library, ADDERS), *_FINISH, *_write_adders()])]
 
 
 def adders_plan(library: Library, effort: Effort) -> list[Step]:
@@ -195,6 +195,12 @@ def _with_ports(module: str, ports: dict[str, tuple[str, ...]]) -> str:
     return having[0] + "".join(f" {one} %i" for one in having[1:])
 
 
+def _write_adders() -> list[str]:
+    # The Yosys that reads this makes private names as this one did; they must not meet.  Wires and cells have names
+    # of different kinds because `rename` looks among its own kind only for what is taken.
+    return ["rename -enumerate -pattern _w%_ w:*", "rename -enumerate -pattern _c%_ c:*", _json(ADDERS)]
+
+
 def _flip_flops(library: Library) -> str:
     if any(cell.flip_flop for cell in library.cells.values()):
         return f"dfflibmap -prepare -liberty {library.path.name}"
@@ -205,14 +211,15 @@ def _map(library: Library, script: str, name: str) -> list[str]:
     liberty = library.path.name
     has_flip_flop = any(cell.flip_flop for cell in library.cells.values())
     return [
-        f"abc -liberty {liberty} -script +{_abc(script)}",
+        # First, because the inverters that it may need are for ABC to map.
         *([f"dfflibmap -map-only -liberty {liberty}"] if has_flip_flop else []),
+        f"abc -liberty {liberty} -script +{_abc(script)}",
         "setundef -zero",
         # Single bits only: OpenSTA 2.0.17 rejects concatenations on the left of an assign.
         "splitnets -ports",
         "opt_clean -purge",
-        # The same names in both files.
-        "rename -enumerate -pattern _%_",
+        # The same names in both files; not _%_, which are those of Amaranth and would meet them.
+        "rename -enumerate -pattern _n%_",
         _cells(library),
         _json(name),
     ]

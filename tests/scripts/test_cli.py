@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from rtl.network import Network
 from rtl.rom_files import FORMATS
 from scripts.cli import app
-from synth.registry import UNITS
+from synth.units import UNITS
 from tests.sentences import is_one_sentence
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -6,7 +6,8 @@ import pytest
 
 from sim.simulators import SimulationError, choose
 from sim.unit import TOP, simulate_unit
-from synth.registry import UNITS, build
+from synth.registry import build, parameters
+from synth.units import UNITS
 from tests.faults import plant
 
 SMALL = {
@@ -29,6 +30,18 @@ def test_verilog_equals_golden_and_a_fault_is_caught(name, simulator, tmp_path):
     bad = simulate_unit(unit, folder=tmp_path / "faulty", simulator=simulator, count=120, verilog=faulty)
     assert bad.differing > 0
     assert "expected" in (bad.first_difference or "")
+
+
+@pytest.mark.parametrize("name", [name for name in UNITS if "stages" in parameters(name)])
+def test_verilog_with_pipeline_registers_gives_the_same_later(name, simulator, tmp_path):
+    """A vector a cycle; and with one cycle less expected, it is seen."""
+    unit = build(name, [*SMALL.get(name, []), "stages=2"])
+    assert unit.latency == 2
+    good = simulate_unit(unit, folder=tmp_path, simulator=simulator, count=40)
+    assert (good.differing, good.first_difference) == (0, None)
+    unit.latency = 1
+    verilog = tmp_path / f"{TOP}.v"
+    assert simulate_unit(unit, folder=tmp_path / "early", simulator=simulator, count=40, verilog=verilog).differing
 
 
 def test_a_missing_simulator_is_one_sentence(monkeypatch):
