@@ -10,12 +10,12 @@ from amaranth.hdl import Module
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import SignMatrixSpec
+from model.spec import Ints, SignMatrixSpec
 from rtl.compressor import FinalAdder, compress
 from rtl.logic import Bit, Logic, pipelined
 from rtl.shapes import shape_of
 from rtl.sharing import SharedLogic
-from rtl.sign_patterns import FORMS, Part, Word
+from rtl.sign_patterns import FORMS, Part, Plan, Word
 from rtl.unit import Unit
 
 Sharing = Literal["best", "planes", "words", "rows"]
@@ -63,46 +63,54 @@ class SignMatrix(Unit):
 
     def build(self) -> Module:
         m = Module()
-        form, size = self.plan()
+        plan = self.plan()
         m.d.comb += self.o.as_value().eq(
-            pipelined(m, self.latency, lambda logic: self._outputs(SharedLogic(logic), form, size))
+            pipelined(
+                m, self.latency, lambda logic: self._outputs(SharedLogic(logic), plan) if plan else self._alone(logic)
+            )
         )
         return m
 
-    def plan(self) -> tuple[str, int]:
-        """The form of sharing and the size of its groups, 1 for none, that take the fewest adders."""
+    def plan(self) -> Plan | None:
+        """How to share, by which groups, with the fewest adders; None for not at all."""
         _, sharing = self.variant
-        plans = [("planes", 1)] if sharing in ("best", "rows") else []
-        plans += [(form, size) for form, (_, sizes) in FORMS.items() for size in sizes if sharing in ("best", form)]
+        plans = [(share, size) for name, (share, sizes) in FORMS.items() for size in sizes if sharing in ("best", name)]
+        return min(plans, key=self.adders) if plans else None
 
-        def adders(plan: tuple[str, int]) -> int:
-            self._outputs(logic := SharedLogic(Logic(None)), *plan)
-            return logic.counters
+    def adders(self, plan: Plan) -> int:
+        """Number of full and half adders under a plan."""
+        self._outputs(logic := SharedLogic(Logic(None)), plan)
+        return logic.counters
 
-        return min(plans, key=adders) if len(plans) > 1 else plans[0]
-
-    def _outputs(self, logic: SharedLogic, form: str, size: int) -> list[Bit]:
-        """All outputs, lowest bit of the first one first."""
-        width, (final, _) = self.spec.format.width, self.variant
+    def _outputs(self, logic: SharedLogic, plan: Plan) -> list[Bit]:
+        share, size = plan
         rows, which = np.unique(self.spec.matrix, axis=0, return_inverse=True)
+        outputs = self._sums(logic, rows, share(logic, self._inputs(logic, rows), size))
+        return [bit for row in which.reshape(-1) for bit in outputs[row]]
+
+    def _alone(self, logic: Logic) -> list[Bit]:
+        rows = self.spec.matrix
+        return [bit for word in self._sums(logic, rows, self._inputs(logic, rows)) for bit in word]
+
+    def _inputs(self, logic: Logic, rows: Ints) -> list[Part]:
+        """Every input as a number from 0 on; a signed one is ``-source.min`` larger than it should be."""
         source = self.spec.source
         bits = logic.inputs(self.x.as_value())
         inputs = []
         for column, low in zip(rows.T, range(0, len(bits), source.width), strict=True):
             word = bits[low : low + source.width]
             if source.signed:
-                # As a number from 0 on: its top bit is the complement, and it is too large by 2**(width - 1).
                 word = [*word[:-1], logic.invert(word[-1])]
             inputs.append(Part(0, column, [Word(word, 0)]))
-        share, _ = FORMS[form]
-        parts = share(logic, inputs, size)
-        outputs = []
-        for row, too_large in enumerate((rows.sum(axis=1) * source.min).tolist()):
+        return inputs
+
+    def _sums(self, logic: Logic, rows: Ints, parts: Sequence[Part]) -> list[list[Bit]]:
+        """The sum of the parts of every row, and its constants."""
+        width, (final, _) = self.spec.format.width, self.variant
+        sums = []
+        for row, too_large in enumerate((rows.sum(axis=1) * self.spec.source.min).tolist()):
             words = [(part.weight, part.word(logic, int(part.codes[row]))) for part in parts]
+            bits = [(weight + place, bit) for weight, word in words for place, bit in enumerate(word.bits)]
             constant = too_large - sum(word.zero << weight for weight, word in words)
-            outputs.append(compress(logic, _weighted(words), constant, width, final))
-        return [bit for row in which.reshape(-1) for bit in outputs[row]]
-
-
-def _weighted(words: Sequence[tuple[int, Word]]) -> list[tuple[int, Bit]]:
-    return [(weight + place, bit) for weight, word in words for place, bit in enumerate(word.bits)]
+            sums.append(compress(logic, bits, constant, width, final))
+        return sums

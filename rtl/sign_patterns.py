@@ -18,7 +18,7 @@ import numpy as np
 
 from model.spec import Ints
 from rtl.compressor import compress
-from rtl.logic import Bit
+from rtl.logic import Bit, Logic
 from rtl.sharing import SharedLogic
 
 WORTH = 0.85  #: a group is summed by pattern if it has at most so many patterns a row
@@ -31,7 +31,7 @@ class Word(NamedTuple):
     bits: list[Bit]
     zero: int
 
-    def times(self, logic: SharedLogic, sign: int) -> Word:
+    def times(self, logic: Logic, sign: int) -> Word:
         """Itself or, for sign -1, its complement."""
         if sign > 0:
             return self
@@ -46,7 +46,7 @@ class Part:
     codes: Ints
     words: Sequence[Word]
 
-    def word(self, logic: SharedLogic, code: int) -> Word:
+    def word(self, logic: Logic, code: int) -> Word:
         """The summand with this code."""
         return self.words[abs(code) - 1].times(logic, code)
 
@@ -183,8 +183,11 @@ def _order(parts: Sequence[Part], size: int) -> list[Part]:
     return [parts[k] for k in place]
 
 
-#: ways to share, by name; the size of a group after it
-FORMS: dict[str, tuple[Callable[[SharedLogic, Sequence[Part], int], list[Part]], Sequence[int]]] = {
-    "planes": (in_planes, (3, 7)),
+Share = Callable[[SharedLogic, Sequence[Part], int], list[Part]]
+Plan = tuple[Share, int]  #: a way to share, and the size of its groups
+
+#: ways to share by name, with the sizes of groups to choose from
+FORMS: dict[str, tuple[Share, Sequence[int]]] = {
+    "planes": (in_planes, (1, 3, 7)),
     "words": (in_words, (2, 4, 8, 16)),
 }

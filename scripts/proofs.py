@@ -179,7 +179,7 @@ def matrices(_: LstmSpec) -> Iterator[Claim]:
 
 def dots(_: LstmSpec) -> Iterator[Claim]:
     """Compressed dot products against ordinary multiplications and additions."""
-    for n, factors in ((4, (4, 2, 1)), (4, (90, 41, 20))):
+    for n, factors in ((4, (2, 1)), (2, (4, 2, 1)), (2, (90, 41, 20)), (3, (90, 41))):
         mlb = MlbSpec(factors=factors)
         spec = MlbDotSpec(n=n, x=mlb, w=mlb, bias=-7)
         size = f"{n} terms, factors {', '.join(map(str, factors))}"

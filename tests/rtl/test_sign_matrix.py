@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 
 from model.spec import Format, SignMatrixSpec
 from rtl.compressor import FinalAdder
-from rtl.logic import Logic
-from rtl.sharing import SharedLogic
 from rtl.sign_matrix import Sharing, SignMatrix
 from sim.vectors import unit_vectors
 from tests.rtl.units import check, simulate
@@ -77,8 +75,9 @@ def test_outputs_have_the_narrowest_signed_format(outputs, inputs, source, seed)
 
 def adders(spec: SignMatrixSpec, sharing: Sharing) -> int:
     unit = SignMatrix(spec, sharing=sharing)
-    unit._outputs(logic := SharedLogic(Logic(None)), *unit.plan())
-    return logic.counters
+    plan = unit.plan()
+    assert plan is not None
+    return unit.adders(plan)
 
 
 @pytest.mark.parametrize(("width", "sharing"), [(1, "planes"), (4, "words")])
