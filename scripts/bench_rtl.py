@@ -105,9 +105,12 @@ def adder_trees(bench: Bench) -> Iterator[Line]:
     exact = SumSpec(ranges=ranges)
     saturating = SumSpec(ranges=ranges, order=Order.TREE, node=16, overflow=Overflow.SATURATE)
     yield from bench.peer("exact: tree of additions", naive_sum(128, 16))
-    yield from bench.ours("exact: AdderTree", AdderTree(exact))
+    yield from bench.ours("exact: AdderTree, small", AdderTree(exact), "area")
+    yield from bench.ours("exact: AdderTree, fast", AdderTree(exact, final="fast"), "speed")
     yield from bench.peer("saturating: tree of additions and clamps", naive_saturating(128, 16))
-    yield from bench.ours("saturating: AdderTree", AdderTree(saturating))
+    yield from bench.ours("saturating: AdderTree, small", AdderTree(saturating), "area")
+    yield from bench.ours("saturating: AdderTree, balanced", AdderTree(saturating, final="balanced"), "area")
+    yield from bench.ours("saturating: AdderTree, fast", AdderTree(saturating, final="fast"), "speed")
 
 
 TABLES: dict[str, Callable[[Bench], Iterator[Line]]] = {

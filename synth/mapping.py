@@ -13,10 +13,13 @@ from synth.adders import map_adders, simplify_adders
 from synth.errors import SynthError
 from synth.fanout import buffer_fanout
 from synth.liberty import Library
+from synth.netlist import Netlist
 from synth.plan import Effort
 from synth.process import Budget
 from synth.yosys import run_plan
 
+#: For the effort area, a netlist that much larger than the smallest is as good if it is less deep.
+AS_SMALL = 1.01
 #: Files of the work folder that nobody needs after a run.
 SCRATCH = (
     "plan.json",
@@ -27,8 +30,9 @@ SCRATCH = (
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A netlist, the file with its registers before mapping, and what a reader should know of it."""
+    """A netlist, the name of its file, the file with its registers before mapping, and what a reader should know."""
 
+    name: str
     module: dict[str, Any]
     registers: str
     area: float
@@ -49,27 +53,22 @@ def map_design(
     Leaves the other files of `plan` there too.  Raises YosysError and SynthError.
     """
     versions = run_plan(plan.plan(verilog, top, library, effort), workdir, budget, progress)
-    registers = plan.registers(plan.MAPPED)
-    candidates = [_candidate(_load(workdir, name, top), registers, library, []) for name in plan.mapped(effort)]
-    # What ABC says of each, in their order; it leaves registers and ports out, alike for all.
-    delays = [float(ps) for ps in re.findall(r"\bDelay = *([\d.]+) ps", (workdir / "yosys.log").read_text())]
-    if effort == "speed" and len(delays) == len(candidates):
-        best = candidates[delays.index(min(delays))]
+    candidates = [_candidate(name, workdir, top, library) for name in plan.mapped(effort)]
+    if effort == "speed":
+        best = _fastest(candidates, workdir)
     else:
-        best = min(candidates, key=lambda candidate: candidate.area)
-    if (workdir / f"{plan.ADDERS}.json").is_file():
-        other = _with_adders(top, library, effort, workdir, budget, progress)
-        if other is not None and other.area < best.area:
-            best = other
+        if (workdir / f"{plan.ADDERS}.json").is_file():
+            candidates += _with_adders(top, library, workdir, budget, progress)
+        best = _smallest(candidates, workdir, top, library)
     _save(workdir, "netlist", top, best.module)
     run_plan(plan.write_plan(library), workdir, budget, progress)
     return best, versions
 
 
 def _with_adders(
-    top: str, library: Library, effort: Effort, workdir: Path, budget: Budget, progress: Callable[[str], None]
-) -> Candidate | None:
-    """The netlist with full-adder cells; None if there is nothing that they could do."""
+    top: str, library: Library, workdir: Path, budget: Budget, progress: Callable[[str], None]
+) -> list[Candidate]:
+    """The netlists with full-adder cells; none if there is nothing that they could do."""
     assert library.full_adder is not None
     module = _load(workdir, plan.ADDERS, top)
     while simplify_adders(module):
@@ -77,24 +76,52 @@ def _with_adders(
         run_plan(plan.clean_plan(library), workdir, budget, progress)
         module = _load(workdir, plan.ADDERS, top)
     if not map_adders(module, library.full_adder):
-        return None
+        return []
     _save(workdir, plan.ADDERS, top, module)
-    run_plan(plan.adders_plan(library, effort), workdir, budget, progress)
-    module = _load(workdir, plan.MAPPED_ADDERS, top)
-    notes = [f"Full adders are mapped onto {library.full_adder.cell}, which makes the netlist smaller."]
-    buffers = buffer_fanout(module, library)
-    if buffers:
-        notes.append(f"Nets that many full adders read have {buffers:,} buffers more than ABC gave them.")
-    return _candidate(module, plan.registers(plan.MAPPED_ADDERS), library, notes)
+    run_plan(plan.adders_plan(library), workdir, budget, progress)
+    return [_candidate(name, workdir, top, library) for name in plan.ALL_MAPPED_ADDERS]
 
 
-def _candidate(module: dict[str, Any], registers: str, library: Library, notes: list[str]) -> Candidate:
+def _fastest(candidates: Sequence[Candidate], workdir: Path) -> Candidate:
+    # What ABC says of each, in their order; it leaves registers and ports out, alike for all.
+    delays = [float(ps) for ps in re.findall(r"\bDelay = *([\d.]+) ps", (workdir / "yosys.log").read_text())]
+    if len(delays) != len(candidates):
+        return min(candidates, key=lambda candidate: candidate.area)
+    return candidates[delays.index(min(delays))]
+
+
+def _smallest(candidates: Sequence[Candidate], workdir: Path, top: str, library: Library) -> Candidate:
+    """The one with the fewest cells in a row, of those that are about as small as the smallest."""
+    limit = AS_SMALL * min(candidate.area for candidate in candidates)
+    fitting = [candidate for candidate in candidates if candidate.area <= limit]
+    if len(fitting) == 1:
+        return fitting[0]
+    adder = library.full_adder.cell if library.full_adder else None
+
+    def levels(candidate: Candidate) -> float:
+        netlist = Netlist(workdir / f"{candidate.name}.json", top)
+        return netlist.longest_path(
+            delay=lambda gate: 2.0 if gate.type == adder else 1.0,
+            setup=lambda gate: 0.0 if library.cells[gate.type].sequential else None,
+        )[0]
+
+    return min(fitting, key=lambda candidate: (levels(candidate), candidate.area))
+
+
+def _candidate(name: str, workdir: Path, top: str, library: Library) -> Candidate:
+    module, notes, registers = _load(workdir, name, top), [], plan.registers(plan.MAPPED)
+    if name in plan.ALL_MAPPED_ADDERS:
+        assert library.full_adder is not None
+        registers = plan.registers(plan.MAPPED_ADDERS)
+        notes = [f"Full adders are mapped onto {library.full_adder.cell}, which makes the netlist smaller."]
+        if buffers := buffer_fanout(module, library):
+            notes.append(f"Nets that many full adders read have {buffers:,} buffers more than ABC gave them.")
     areas = []
     for cell in module["cells"].values():
         if cell["type"] not in library.cells:
             raise SynthError(f"Cells of the design must be in library {library.name!r}, not {cell['type']!r}")
         areas.append(library.cells[cell["type"]].area)
-    return Candidate(module=module, registers=registers, area=round(math.fsum(areas), 6), notes=notes)
+    return Candidate(name=name, module=module, registers=registers, area=round(math.fsum(areas), 6), notes=notes)
 
 
 def _load(workdir: Path, name: str, top: str) -> dict[str, Any]:

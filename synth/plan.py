@@ -32,6 +32,13 @@ _MAP: dict[Effort, Sequence[str]] = {
         f"strash; ifraig -C 100; if -K 6 -g; dch; if -K 6; speedup; strash; dch -f; map -B 0.9; {_FIT}",
     ],
 }
+# Between adder cells, which ABC does not see, there is little to restructure and nothing to gain from larger gates.
+# On sums `&nf` is the smaller, on a whole network `amap`; without `dc2` a look-ahead beside the adders stays one.
+_MAP_ADDERS = (
+    "strash; ifraig -C 100; dch -f; &get -n; &nf; &put; topo; buffer -c; topo; dnsize",
+    "strash; ifraig -C 100; dc2; amap -m; topo; buffer -c; topo; upsize; dnsize",
+    "strash; ifraig -C 100; amap -m; topo; buffer -c; topo; dnsize",
+)
 # For counting levels, whatever the effort and the library: choices, then the mapping with the fewest levels.
 # The rewriting of `speed` is no use here, it makes few levels of ANDs and breaks up XORs on the way.
 _LEVELS = "version; strash; ifraig -C 100; dch -f; map"
@@ -41,7 +48,8 @@ SOURCE = "source"
 MAPPED = "mapped"
 ADDERS = "adders"
 MAPPED_ADDERS = "mapped_adders"
-ALL_MAPPED = (*(f"{MAPPED}_{n}" for n in range(max(map(len, _MAP.values())))), MAPPED_ADDERS)
+ALL_MAPPED_ADDERS = tuple(f"{MAPPED_ADDERS}_{n}" for n in range(len(_MAP_ADDERS)))
+ALL_MAPPED = (*(f"{MAPPED}_{n}" for n in range(max(map(len, _MAP.values())))), *ALL_MAPPED_ADDERS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,13 +172,12 @@ def clean_plan(library: Library) -> list[Step]:
     return [Step(doing="optimizing", commands=[*_read(library, ADDERS), *_FINISH, *_write_adders()])]
 
 
-def adders_plan(library: Library, effort: Effort) -> list[Step]:
-    """From ADDERS, with adders as cells of the library, to MAPPED_ADDERS."""
-    commands = [
-        *_read(library, ADDERS),
-        _json(registers(MAPPED_ADDERS)),
-        *_map(library, _MAP[effort][0], MAPPED_ADDERS),
-    ]
+def adders_plan(library: Library) -> list[Step]:
+    """From ADDERS, with adders as cells of the library, to the netlists ALL_MAPPED_ADDERS."""
+    read = _read(library, ADDERS)
+    commands = [*read, _json(registers(MAPPED_ADDERS)), "design -reset"]
+    for script, name in zip(_MAP_ADDERS, ALL_MAPPED_ADDERS, strict=True):
+        commands += [*read, *_map(library, script, name), "design -reset"]
     return [Step(doing=MAPPING_ADDERS, commands=commands)]
 
 

@@ -37,6 +37,7 @@ def data_root():
 
 
 @pytest.fixture(autouse=True)
-def _quiet_environment(monkeypatch):
-    """No test depends on the size of somebody's terminal."""
+def _quiet_environment(monkeypatch, tmp_path_factory):
+    """No test depends on the size of somebody's terminal or the results in somebody's cache, or adds to them."""
+    monkeypatch.setitem(os.environ, "XNORFORGE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setitem(os.environ, "COLUMNS", "110")
