@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -39,10 +40,15 @@ class UsageError(ValueError):
 
 
 def command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn expected errors into one sentence and exit status 1, and Ctrl-C into 130."""
+    """Turn expected errors into one sentence and exit status 1, and Ctrl-C or SIGTERM into 130."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
+        # By default it would end this process and leave the programs that it has started.
+        signal.signal(signal.SIGTERM, stop)
         try:
             return function(*args, **kwargs)
         except EXPECTED as error:
