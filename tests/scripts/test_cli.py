@@ -262,7 +262,6 @@ BAD: dict[str, str] = {
     "generate --unit popcount --set n": "Setting of popcount must be one of n=..., stages=..., final=..., not 'n'",
     "generate --unit popcount --set stages=-1": "Unit popcount: Pipeline stages must be 0 to 64, not -1",
     "generate --unit popcount --set final=tiny": "Final adder must be small, balanced, fast, not 'tiny'",
-    "generate --unit popcount --set n=0": "Length of a popcount must be at least 1, not 0",
     "generate --unit mlb_dot --set x=-4": "Scaling factor must be from 1 to",
     "generate --unit mlb_dot --set weights=0,1": "Number of constant weights must be 40, not 2",
     "generate --unit adder_tree --set node=6": "Node width of this sum must be at least 12 bits, not 6",
