@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Value
 from amaranth.lib.wiring import In, Out
 
 from model.spec import Format, Overflow, SumNode, SumSpec
 from rtl.compressor import FinalAdder
-from rtl.logic import ZERO, Bit, Logic, known, pipelined
+from rtl.logic import ZERO, Bit, Logic, LogicUnit, known
 from rtl.saturation import Word, exact_sum, saturating_sum
 from rtl.shapes import shape_of
-from rtl.unit import Unit
 
 #: Levels of clamps that have small adders in a balanced tree: three quarters of all nodes.
 SMALL_LEVELS = 2
@@ -26,7 +25,7 @@ class _Part:
     level: int = 0
 
 
-class AdderTree(Unit):
+class AdderTree(LogicUnit):
     """``o`` = ``x0``, ``x1``, ... and the constant, added in the order of ``spec``.
 
     Latency ``stages`` cycles, throughput one a cycle. Rounding and overflow of every node are those of ``spec``. What
@@ -58,12 +57,7 @@ class AdderTree(Unit):
         summands = {f"x{i}": In(shape_of(Format.covering(*r))) for i, r in enumerate(spec.ranges)}
         super().__init__({**summands, "o": Out(shape_of(spec.format))})
 
-    def build(self) -> Module:
-        m = Module()
-        m.d.comb += self.o.eq(pipelined(m, self.latency, self._sum))
-        return m
-
-    def _sum(self, logic: Logic) -> list[Bit]:
+    def bits(self, logic: Logic) -> list[Bit]:
         spec, nodes = self.spec, iter(self.spec.nodes)
         final: FinalAdder = self.variant[0]
         summands = [_Part([self._input(logic, i)]) for i in range(len(spec.ranges))]

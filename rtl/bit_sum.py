@@ -1,17 +1,16 @@
 """Sum of weighted bits."""
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from model.spec import BitSumSpec
 from rtl.compressor import FinalAdder, compress
-from rtl.logic import Bit, Logic, pipelined
+from rtl.logic import Bit, Logic, LogicUnit
 from rtl.shapes import shape_of
-from rtl.unit import Unit
 
 
-class BitSum(Unit):
+class BitSum(LogicUnit):
     """``o = sum_i 2**weights[i] x_i + constant``: several bit planes and a constant in one compressor.
 
     Latency ``stages`` cycles, throughput one a cycle. Exact.
@@ -38,12 +37,7 @@ class BitSum(Unit):
         self.spec, self.latency, self.variant = spec, stages, (final,)
         super().__init__({"x": In(data.ArrayLayout(1, len(spec.weights))), "o": Out(shape_of(spec.format))})
 
-    def build(self) -> Module:
-        m = Module()
-        m.d.comb += self.o.eq(pipelined(m, self.latency, self._sum))
-        return m
-
-    def _sum(self, logic: Logic) -> list[Bit]:
+    def bits(self, logic: Logic) -> list[Bit]:
         (final,) = self.variant
         bits = zip(self.spec.weights, logic.inputs(self.x.as_value()), strict=True)
         return compress(logic, bits, self.spec.constant, self.spec.format.width, final)

@@ -1,16 +1,15 @@
 """Multiplication by a constant, as few shifted additions and subtractions."""
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Value
 from amaranth.lib.wiring import In, Out
 
 from model.spec import ConstantMultiplierSpec
 from rtl.compressor import Compressor
-from rtl.logic import Bit, Logic, pipelined
+from rtl.logic import Bit, Logic, LogicUnit
 from rtl.shapes import shape_of
-from rtl.unit import Unit
 
 
-class ConstantMultiplier(Unit):
+class ConstantMultiplier(LogicUnit):
     """``o = constant * x``: a shifted copy of x for each canonical signed digit of the constant, in one compressor.
 
     Latency ``stages`` cycles, throughput one a cycle. Exact. A power of two is wires.
@@ -28,12 +27,7 @@ class ConstantMultiplier(Unit):
         self.spec, self.latency = spec, stages
         super().__init__({"x": In(shape_of(spec.source)), "o": Out(shape_of(spec.format))})
 
-    def build(self) -> Module:
-        m = Module()
-        m.d.comb += self.o.eq(pipelined(m, self.latency, self._product))
-        return m
-
-    def _product(self, logic: Logic) -> list[Bit]:
+    def bits(self, logic: Logic) -> list[Bit]:
         total = Compressor(logic, self.spec.format.width)
         total.add_multiple(self.spec.constant, logic.inputs(self.x), signed=self.spec.source.signed)
         return total.total()

@@ -6,6 +6,11 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib.wiring import In, Out
+
+from model.spec import MlbQuantizerSpec, ThresholdSpec
+from rtl.shapes import shape_of
+from rtl.unit import Unit
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -90,3 +95,25 @@ def _diagram(
         return made[place, key]
 
     return node(0, root)
+
+
+class ThresholdUnit(Unit):
+    """Base of units whose code is the number of ``spec.thresholds`` that x reaches.
+
+    Ports
+    -----
+    x : In, ``spec.source``
+    o : Out, ``spec.mlb.levels`` bits, s_1 in the highest
+    """
+
+    x: Value
+    o: Value
+
+    def __init__(self, spec: MlbQuantizerSpec | ThresholdSpec) -> None:
+        self.spec = spec
+        super().__init__({"x": In(shape_of(spec.source)), "o": Out(spec.mlb.levels)})
+
+    def build(self) -> Module:
+        m = Module()
+        m.d.comb += self.o.eq(threshold_code(m, self.x, self.spec.thresholds, self.spec.mlb.levels))
+        return m

@@ -128,6 +128,21 @@ class Logic:
         return bit.later[stage - bit.stage - 1] if stage > bit.stage else bit.value
 
 
+class LogicUnit(Unit):
+    """Base of units whose output is made of :class:`Logic`, ``latency`` cycles behind the inputs."""
+
+    o: Any
+
+    def bits(self, logic: Logic) -> list[Bit]:
+        """The output, lowest bit first; called more than once where there are pipeline registers."""
+        raise NotImplementedError
+
+    def build(self) -> Module:
+        m = Module()
+        m.d.comb += Value.cast(self.o).eq(pipelined(m, self.latency, self.bits))
+        return m
+
+
 def pipelined(m: Module, stages: int, construct: Callable[[Logic], Sequence[Bit]]) -> Value:
     """What ``construct`` builds, as one value ``stages`` cycles later, with equally deep stages.
 

@@ -1,16 +1,15 @@
 """Product of a binarized and a fixed-point value."""
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Value
 from amaranth.lib.wiring import In, Out
 
 from model.spec import MacSpec
 from rtl.compressor import Compressor
-from rtl.logic import ZERO, Bit, Logic, pipelined
+from rtl.logic import ZERO, Bit, Logic, LogicUnit
 from rtl.shapes import shape_of, signed_levels
-from rtl.unit import Unit
 
 
-class Mac(Unit):
+class Mac(LogicUnit):
     """``o = sum_i s_i a_i t``, for ``o * tanh(c)`` (MuBiNN): all levels in one compressor.
 
     Latency ``stages`` cycles, throughput one a cycle. Exact.
@@ -37,12 +36,7 @@ class Mac(Unit):
         self.spec, self.latency = spec, stages
         super().__init__({"a": In(spec.a.levels), "t": In(shape_of(spec.t)), "o": Out(shape_of(spec.format))})
 
-    def build(self) -> Module:
-        m = Module()
-        m.d.comb += self.o.eq(pipelined(m, self.latency, self._product))
-        return m
-
-    def _product(self, logic: Logic) -> list[Bit]:
+    def bits(self, logic: Logic) -> list[Bit]:
         spec, t = self.spec, logic.inputs(self.t)
         t = t if spec.t.signed else [*t, ZERO]
         total = Compressor(logic, spec.format.width)

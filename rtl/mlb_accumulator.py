@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Value
 from amaranth.lib.wiring import In, Out
 
 from model.spec import MlbAccumulatorSpec
 from rtl.compressor import Compressor, FinalAdder
-from rtl.logic import Bit, Logic, pipelined
+from rtl.logic import Bit, Logic, LogicUnit
 from rtl.mlb_dot import add_dot
 from rtl.shapes import codes, shape_of
-from rtl.unit import Unit
 
 
-class MlbAccumulator(Unit):
+class MlbAccumulator(LogicUnit):
     """``o = before + sum_k x_k^ . w_k^``: the running total and all dot products in one compressor.
 
     Latency 0, throughput one a cycle; the caller keeps the total. Wraps where the format is too narrow.
@@ -45,12 +44,7 @@ class MlbAccumulator(Unit):
                 ports[f"w{k}"] = In(codes(dot.w.levels, dot.n))
         super().__init__(ports)
 
-    def build(self) -> Module:
-        m = Module()
-        m.d.comb += self.o.eq(pipelined(m, 0, self._sum))
-        return m
-
-    def _sum(self, logic: Logic) -> list[Bit]:
+    def bits(self, logic: Logic) -> list[Bit]:
         total = Compressor(logic, self.spec.total.width)
         total.add_multiple(1, logic.inputs(self.before), signed=self.spec.total.signed)
         for k, dot in enumerate(self.spec.dots):

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from model.spec import Format, MlbDotSpec
 from rtl.compressor import Compressor, FinalAdder, compress, signed_digits
-from rtl.logic import Bit, Logic, known, pipelined
+from rtl.logic import Bit, Logic, LogicUnit, known
 from rtl.shapes import codes, shape_of, sign
-from rtl.unit import Unit
 
 
-class MlbDot(Unit):
+class MlbDot(LogicUnit):
     """``o = sum_ab g_ab (2 popcount(xnor(x_a, w_b)) - n) + bias``: all plane products in one compressor.
 
     The ``-n`` of all planes and the bias are one constant. With constant weights there are no XNOR gates, and each
@@ -50,12 +49,7 @@ class MlbDot(Unit):
             ports["w"] = In(codes(spec.w.levels, spec.n))
         super().__init__(ports)
 
-    def build(self) -> Module:
-        m = Module()
-        m.d.comb += self.o.eq(pipelined(m, self.latency, self._sum))
-        return m
-
-    def _sum(self, logic: Logic) -> list[Bit]:
+    def bits(self, logic: Logic) -> list[Bit]:
         total = Compressor(logic, self.spec.format.width)
         add_dot(logic, total, self.spec, self.x, getattr(self, "w", None))
         return total.total(*self.variant)

@@ -1,17 +1,16 @@
 """Number of ones of a vector."""
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from model.spec import PopcountSpec
 from rtl.compressor import FinalAdder, compress
-from rtl.logic import Bit, Logic, pipelined
+from rtl.logic import Bit, Logic, LogicUnit
 from rtl.shapes import shape_of
-from rtl.unit import Unit
 
 
-class Popcount(Unit):
+class Popcount(LogicUnit):
     """``o`` = number of ones in ``x``.
 
     Latency ``stages`` cycles, throughput one a cycle. Exact. With the small final adder it has n - w(n) full and
@@ -39,12 +38,7 @@ class Popcount(Unit):
         self.spec, self.latency, self.variant = spec, stages, (final,)
         super().__init__({"x": In(data.ArrayLayout(1, spec.n)), "o": Out(shape_of(spec.format))})
 
-    def build(self) -> Module:
-        m = Module()
-        m.d.comb += self.o.eq(pipelined(m, self.latency, self._count))
-        return m
-
-    def _count(self, logic: Logic) -> list[Bit]:
+    def bits(self, logic: Logic) -> list[Bit]:
         (final,) = self.variant
         bits = ((0, bit) for bit in logic.inputs(self.x.as_value()))
         return compress(logic, bits, 0, self.spec.format.width, final)

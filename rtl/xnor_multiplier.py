@@ -1,16 +1,15 @@
 """Pointwise product of two multi-level binarized values."""
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Value
 from amaranth.lib.wiring import In, Out
 
 from model.spec import XnorMultiplierSpec
 from rtl.compressor import Compressor
-from rtl.logic import Bit, Logic, pipelined
+from rtl.logic import Bit, Logic, LogicUnit
 from rtl.shapes import shape_of, signed_levels
-from rtl.unit import Unit
 
 
-class XnorMultiplier(Unit):
+class XnorMultiplier(LogicUnit):
     """``o = a^ * b^ = sum_ij g_ij xnor(s_i, s_j)`` with constants ``g_ij``; no multiplier (MuBiNN).
 
     Latency ``stages`` cycles, throughput one a cycle. Exact. An offset is a level whose sign is known to be +.
@@ -29,12 +28,7 @@ class XnorMultiplier(Unit):
         self.spec, self.latency = spec, stages
         super().__init__({"a": In(spec.a.levels), "b": In(spec.b.levels), "o": Out(shape_of(spec.format))})
 
-    def build(self) -> Module:
-        m = Module()
-        m.d.comb += self.o.eq(pipelined(m, self.latency, self._product))
-        return m
-
-    def _product(self, logic: Logic) -> list[Bit]:
+    def bits(self, logic: Logic) -> list[Bit]:
         total = Compressor(logic, self.spec.format.width)
         for p, s in signed_levels(self.spec.a, logic.inputs(self.a)):
             for q, t in signed_levels(self.spec.b, logic.inputs(self.b)):

@@ -25,6 +25,8 @@ from synth import sta
 LIMIT_MIB = 256
 ENVIRONMENT = "XNORFORGE_CACHE"
 _REPORT = "report.json"
+# Of this folder, but no part of what makes a netlist.
+_NOT_THE_FLOW = {"registry.py", "units.py", "proof.py", "mutants.py", "plain.py"}
 
 
 def folder() -> Path:
@@ -50,7 +52,7 @@ def key(verilog: Sequence[Path], library: Path, *settings: str) -> str | None:
         add(path.suffix.encode(), text)
     add(library.read_bytes(), *(setting.encode() for setting in settings))
     for source in sorted(Path(__file__).parent.glob("*.py")):
-        if source.name != "registry.py":
+        if source.name not in _NOT_THE_FLOW:
             add(source.name.encode(), source.read_bytes())
     add(importlib.metadata.version("pyosys").encode())
     program = shutil.which(sta.find_sta() or "")

@@ -12,7 +12,6 @@ agree at power-up is not proven, and cannot be: no register of an ASIC has a val
 the source is 0 on both sides.
 """
 
-import importlib.util
 import json
 import os
 import re
@@ -28,6 +27,7 @@ from synth.liberty import Library
 from synth.netlist import bit_names
 from synth.plan import SOURCE
 from synth.process import Budget, run_program
+from synth.yosys import abc_program
 
 DOING = "proving the netlist equivalent to the Verilog"
 
@@ -172,7 +172,12 @@ def _compare(meaning: Mapping[str, str], folder: Path, log: Path, budget: Budget
     command = f"cec -T {budget.left() + 60:.0f} -C 1000000000 source.blif netlist.blif"
     try:
         status = run_program(
-            [_abc(), "-c", command], cwd=folder, env=os.environ, budget=budget, doing=lambda: DOING, on_line=said.append
+            [abc_program(), "-c", command],
+            cwd=folder,
+            env=os.environ,
+            budget=budget,
+            doing=lambda: DOING,
+            on_line=said.append,
         )
     finally:
         log.write_text("\n".join(said) + "\n")
@@ -183,11 +188,3 @@ def _compare(meaning: Mapping[str, str], folder: Path, log: Path, budget: Budget
     if failed and failed[1] in meaning:
         raise SynthError(f"Netlist must do what the Verilog says, not differ from it in {meaning[failed[1]]}")
     raise SynthError(f"Netlist must be proven equivalent to the Verilog, not left open by ABC (exit status {status})")
-
-
-def _abc() -> Path:
-    """ABC as it comes with pyosys."""
-    package = importlib.util.find_spec("pyosys")
-    assert package is not None
-    assert package.submodule_search_locations
-    return Path(package.submodule_search_locations[0]) / "yosys-abc"

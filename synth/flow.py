@@ -17,6 +17,7 @@ from typing import get_args
 
 from synth import cache as results
 from synth import mapping, plan, sta, yosys
+from synth.blif import Network
 from synth.equivalence import prove_equivalent
 from synth.errors import SynthError
 from synth.liberty import GENERIC, Library, find_liberty, load_library
@@ -162,7 +163,7 @@ def _level(gate: Gate) -> float:
 
 def _gate_setup(gate: Gate) -> float | None:
     """0 for a Yosys register or latch ($_DFF_P_, $_SDFFE_PP0P_, $_DLATCH_P_, $_SR_NN_), None for logic."""
-    return 0.0 if re.match(r"\$_(\w*FF|DLATCH|SR_)", gate.type) else None
+    return 0.0 if Network.is_register(gate.type) else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,6 @@ answers it by decision diagrams, which is quick for sums and tables (nine number
 a minute by SAT), and where these grow too large by sweeping for equal nodes with a SAT solver.
 """
 
-import importlib.util
 import os
 import re
 import tempfile
@@ -17,7 +16,7 @@ from typing import Literal, NamedTuple
 from synth.errors import SynthError
 from synth.plan import Step
 from synth.process import Budget, run_program
-from synth.yosys import YosysError, run_plan
+from synth.yosys import YosysError, abc_program, run_plan
 
 _REGISTERS = "t:$*dff* t:$*DFF* t:$ff t:$*latch* t:$*LATCH* t:$sr t:$_SR_* t:$mem*"
 
@@ -85,12 +84,9 @@ def _yosys(steps: list[Step], work: Path, budget: Budget) -> None:
 
 def _abc(script: str, work: Path, budget: Budget) -> bool | None:
     """Whether ABC, which comes with the Python package pyosys, finds the graphs equal; None if undecided."""
-    found = importlib.util.find_spec("pyosys")
-    assert found is not None  # Yosys has just run
-    assert found.origin is not None
     said: list[str] = []
     run_program(
-        [Path(found.origin).parent / "yosys-abc", "-c", script],
+        [abc_program(), "-c", script],
         cwd=work,
         env=os.environ,
         budget=budget,

@@ -24,6 +24,14 @@ class YosysError(Exception):
         self.message = message
 
 
+def abc_program() -> Path:
+    """ABC as it comes with the Python package pyosys, which must be there."""
+    package = importlib.util.find_spec("pyosys")
+    assert package is not None
+    assert package.origin is not None
+    return Path(package.origin).parent / "yosys-abc"
+
+
 def run_plan(steps: Sequence[Step], workdir: Path, budget: Budget, progress: Callable[[str], None]) -> dict[str, str]:
     """Run the steps in a child process in `workdir`; return the versions of Yosys and, where known, ABC.
 

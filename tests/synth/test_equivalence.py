@@ -204,7 +204,7 @@ def test_used_up_time_says_that_it_was_proving(tmp_path: Path, monkeypatch: pyte
     # Instead of a proof, something that takes longer than there is time.
     program = write(tmp_path, "#!/bin/sh\nsleep 60\n", "abc")
     program.chmod(0o755)
-    monkeypatch.setattr(equivalence, "_abc", lambda: program)
+    monkeypatch.setattr(equivalence, "abc_program", lambda: program)
     message = r"^Synthesis must finish within 4 s, not be still proving the netlist equivalent to the Verilog after 4"
     with pytest.raises(SynthError, match=message):
         synthesize([write(tmp_path, designs.NAND)], "top", timeout_s=4)
@@ -213,6 +213,6 @@ def test_used_up_time_says_that_it_was_proving(tmp_path: Path, monkeypatch: pyte
 def test_a_proof_that_fails_to_run_is_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = write(tmp_path, "#!/bin/sh\necho Networks are UNDECIDED.\n", "abc")
     program.chmod(0o755)
-    monkeypatch.setattr(equivalence, "_abc", lambda: program)
+    monkeypatch.setattr(equivalence, "abc_program", lambda: program)
     with pytest.raises(SynthError, match=r"^Netlist must be proven equivalent to the Verilog, not left open by ABC"):
         synthesize([write(tmp_path, designs.NAND)], "top")
