@@ -67,25 +67,30 @@ class Compressor:
         """The sum, lowest bit first; ends what can be done with the compressor."""
         if final not in get_args(FinalAdder):
             raise ValueError(f"Final adder must be {', '.join(get_args(FinalAdder))}, not {final!r}")
-        return self.rows(1)[0] if final == "small" else add_rows(self._logic, *self.rows(2), sparse=final == "balanced")
+        if final == "small":
+            return self.rows(1)[0]
+        return add_rows(self._logic, *self.rows(2, cells=final == "balanced"), sparse=final == "balanced")
 
-    def rows(self, height: int) -> list[list[Bit]]:
-        """Reduce every column to ``height`` bits, 1 or 2; ``height`` rows, lowest weight first, filled with zeros."""
+    def rows(self, height: int, *, cells: bool = True) -> list[list[Bit]]:
+        """Reduce every column to ``height`` bits, 1 or 2; ``height`` rows, lowest weight first, filled with zeros.
+
+        Without ``cells`` a late bit goes into the input of a counter that has one gate to pass.
+        """
         for weight in range(len(self._columns)):
             if self._constant >> weight & 1:
                 self._put(weight, ONE)
         for weight, column in enumerate(self._columns):
             while len(column) > 2:
-                self._count(weight, column, 3)
+                self._count(weight, column, 3, cells)
             if height == 1 and len(column) == 2:
-                self._count(weight, column, 2)
+                self._count(weight, column, 2, cells)
         columns = [[bit for _, _, bit in sorted(column, key=lambda entry: entry[:2])] for column in self._columns]
         return [[column[row] if row < len(column) else ZERO for column in columns] for row in range(height)]
 
     def _put(self, weight: int, bit: Bit) -> None:
         heapq.heappush(self._columns[weight], (bit.time, next(self._serial), bit))
 
-    def _count(self, weight: int, column: Column, inputs: int) -> None:
+    def _count(self, weight: int, column: Column, inputs: int, cells: bool) -> None:
         bits, logic = [heapq.heappop(column)[2] for _ in range(inputs)], self._logic
         free = [bit for bit in bits if bit.constant is None]
         if weight == len(self._columns) - 1:
@@ -97,7 +102,7 @@ class Compressor:
             return
         # At most one bit is known, the one of the constant.
         if len(free) == inputs:
-            total, carry = logic.full_adder(*free) if inputs == 3 else logic.half_adder(*free)
+            total, carry = logic.full_adder(*free, cell=cells) if inputs == 3 else logic.half_adder(*free)
         elif inputs == 3:
             total, carry = logic.gate(lambda a, b: ~(a ^ b), *free), logic.gate(lambda a, b: a | b, *free)
         else:

@@ -60,10 +60,10 @@ class Logic:
         """The bits of a value that is there from the beginning, lowest first."""
         return [Bit(time, 0, bit) for bit in value]
 
-    def full_adder(self, a: Bit, b: Bit, c: Bit) -> tuple[Bit, Bit]:
-        """Sum and carry of three bits."""
-        # Two levels from any input, as a full-adder cell has it: measured better than telling the inputs apart.
-        return self._adder(FullAdder, (a, b, c), max(a.time, b.time, c.time) + 2)
+    def full_adder(self, a: Bit, b: Bit, c: Bit, *, cell: bool = True) -> tuple[Bit, Bit]:
+        """Sum and carry of three bits: two levels from any as a cell, in gates but one from the last."""
+        *early, last = sorted(bit.time for bit in (a, b, c))
+        return self._adder(FullAdder, (a, b, c), last + 2 if cell else max(early[-1] + 2, last + 1))
 
     def half_adder(self, a: Bit, b: Bit) -> tuple[Bit, Bit]:
         """Sum and carry of two bits."""

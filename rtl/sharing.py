@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -42,9 +43,9 @@ class SharedLogic(Logic):
             self._root[self._inverse[bit]] = bit
         return self._inverse[bit]
 
-    def full_adder(self, a: Bit, b: Bit, c: Bit) -> tuple[Bit, Bit]:
+    def full_adder(self, a: Bit, b: Bit, c: Bit, *, cell: bool = True) -> tuple[Bit, Bit]:
         """Sum and carry of three bits."""
-        return self._once(super().full_adder, a, b, c)
+        return self._once(functools.partial(super().full_adder, cell=cell), a, b, c)
 
     def gates(self, a: Bit, b: Bit, c: Bit) -> tuple[Bit, Bit]:
         """Sum and carry of three bits, in gates that synthesis shares between adders and sizes for what they drive."""

@@ -38,7 +38,10 @@ def synth(
     settings: Settings = None,
     liberty: Annotated[Path | None, typer.Option(help="Liberty file (.lib, .lib.gz).")] = None,
     generic: Annotated[bool, typer.Option("--generic", help="Our generic gates, even if a library is found.")] = False,
-    effort: Annotated[Effort, typer.Option(help="For the smallest or for the fastest netlist.")] = "area",
+    effort: Annotated[Effort, typer.Option(help="For the least area, area x delay, or delay.")] = "area",
+    delay: Annotated[
+        float | None, typer.Option(help="ns: the smallest netlist that takes no longer, instead of an effort.")
+    ] = None,
     roms: Annotated[
         bool, typer.Option("--roms", help="Build the weight ROMs from gates too; else they are ports.")
     ] = False,
@@ -56,7 +59,7 @@ def synth(
     The netlist is proven equivalent to the Verilog. Results are kept in the user's cache folder, or in that which
     the environment variable XNORFORGE_CACHE names.
 
-    Example: xnorforge synth --unit xnor_dot --set n=128 --effort speed
+    Example: xnorforge synth --unit xnor_dot --set n=128 --delay 2.5
     """
     one_of(bundle, unit, settings, pe, simd)
     library = liberty or (None if generic else find_liberty())
@@ -78,6 +81,7 @@ def synth(
             top,
             liberty=library,
             effort=effort,
+            delay=delay,
             timeout_s=timeout,
             workdir=out_folder,
             progress=status.update,
@@ -86,14 +90,12 @@ def synth(
     if json:
         extra = {"rom_bits": rom_bits, "cycles_per_step": schedule.step_cycles} if schedule else {}
         return emit_json({**report.as_dict(), **extra})
-    delay = (
-        "not measured" if report.delay is None else f"{report.delay:.2f} {report.delay_unit} ({report.delay_source})"
-    )
+    path = "not measured" if report.delay is None else f"{report.delay:.2f} {report.delay_unit} ({report.delay_source})"
     rows: list[tuple[str, object]] = [
         ("area", f"{report.area:,.1f} {report.area_unit}"),
         ("cells", f"{sum(report.cells.values()):,} of which {report.sequential_cells:,} registers"),
         ("logic depth", f"{report.depth} two-input gates"),
-        ("critical path", delay),
+        ("critical path", path),
     ]
     if schedule:
         where = "in the area" if roms else "not in the area: a memory of its own"

@@ -11,7 +11,7 @@ import math
 import re
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -22,13 +22,15 @@ from synth.equivalence import prove_equivalent
 from synth.errors import SynthError
 from synth.liberty import GENERIC, Library, find_liberty, load_library
 from synth.netlist import Gate, Netlist, Point
-from synth.plan import Effort
+from synth.plan import Effort, Goal
 from synth.process import Budget
 from synth.report import SynthReport
 
 __all__ = ["Effort", "SynthError", "SynthReport", "find_liberty", "synthesize"]
 
-# What a run leaves in its work folder, and what it needs on the way only.
+#: Times that a netlist is mapped again for a delay that ABC thought it had.
+ROUNDS = 6
+# What a run leaves in its work folder.
 _KEPT = ("netlist.v", "netlist.json", "yosys.log", "equivalence.log", "sta.tcl", "sta.log")
 
 
@@ -38,6 +40,7 @@ def synthesize(
     *,
     liberty: Path | None = None,
     effort: Effort = "area",
+    delay: float | None = None,
     timeout_s: float = 1200,
     workdir: Path | None = None,
     progress: Callable[[str], None] | None = None,
@@ -45,7 +48,9 @@ def synthesize(
 ) -> SynthReport:
     """Map module `top` of the files `verilog` onto the cells of `liberty` (None: generic.lib) and measure it.
 
-    effort: "area" for the smallest netlist, "speed" for the fastest.
+    effort: "area" for the smallest netlist, "speed" for the fastest, "balanced" for the least area x delay.
+    delay: ns; the smallest netlist that takes no longer, instead of an effort.  If none is found, the report has the
+        fastest, and a note.  Asks for a Liberty file and OpenSTA.
     timeout_s: seconds for everything together; what is still running then is killed.
     workdir: folder to leave the netlist in (`netlist.v`, `netlist.json`, ports split into bits), with logs
         and scripts; made if absent.
@@ -56,7 +61,16 @@ def synthesize(
     Raises SynthError, one sentence, for a bad argument, a failing tool, a used-up time and a netlist that differs.
     """
     if effort not in get_args(Effort):
-        raise SynthError(f"Effort must be 'area' or 'speed', not {effort!r}")
+        raise SynthError(f"Effort must be 'area', 'balanced' or 'speed', not {effort!r}")
+    if delay is not None:
+        if not (delay > 0 and math.isfinite(delay)):
+            raise SynthError(f"Delay must be a positive number of ns, not {delay!r}")
+        if effort != "area":
+            raise SynthError(f"Effort must be left out where a delay is given, not {effort!r}")
+        if liberty is None:
+            raise SynthError("Delay must be given with a Liberty file, because the generic gates have no ns")
+        if sta.find_sta() is None:
+            raise SynthError(f"Delay must be given with OpenSTA installed: {sta.INSTALL}")
     if not (timeout_s > 0 and math.isfinite(timeout_s)):
         raise SynthError(f"Time limit must be a positive number of seconds, not {timeout_s!r}")
     if not re.fullmatch(r"[A-Za-z_][\w$]*", top, re.ASCII):
@@ -72,12 +86,12 @@ def synthesize(
     tell = progress or (lambda _: None)
     if workdir is None:
         with tempfile.TemporaryDirectory(prefix="xnorforge-synth-") as folder:
-            return _synthesize(verilog, top, liberty, effort, Path(folder), budget, tell, cache)
+            return _synthesize(verilog, top, liberty, effort, delay, Path(folder), budget, tell, cache)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SynthError(f"Work folder must be a folder that can be made, not {str(workdir)!r} ({error})") from None
-    return _synthesize(verilog, top, liberty, effort, workdir.resolve(), budget, tell, cache)
+    return _synthesize(verilog, top, liberty, effort, delay, workdir.resolve(), budget, tell, cache)
 
 
 def _synthesize(
@@ -85,65 +99,135 @@ def _synthesize(
     top: str,
     liberty: Path | None,
     effort: Effort,
+    delay: float | None,
     workdir: Path,
     budget: Budget,
     progress: Callable[[str], None],
     cache: bool,
 ) -> SynthReport:
     # A work folder may have been used before, and what fails must not leave the netlist of another run.
-    for name in (*_KEPT, *mapping.SCRATCH):
-        (workdir / name).unlink(missing_ok=True)
+    for path in (*(workdir / name for name in _KEPT), *mapping.scratch(workdir)):
+        path.unlink(missing_ok=True)
     library = load_library(liberty or GENERIC, workdir)
-    name = results.key(verilog, library.path, top, effort, str(liberty is None)) if cache else None
+    name = results.key(verilog, library.path, top, effort, str(delay), str(liberty is None)) if cache else None
     if name is not None and (found := SynthReport.restored(results.load(name, workdir))) is not None:
         progress("taking the result from the cache")
         return found
-    report = _run(verilog, top, library, liberty is None, effort, workdir, budget, progress)
-    for scratch in mapping.SCRATCH:
-        (workdir / scratch).unlink(missing_ok=True)
+    design = _Design([path.resolve() for path in verilog], top, library, liberty is None, workdir, budget, progress)
+    if delay is not None:
+        report = _report(design, *_for_delay(design, delay))
+    elif effort == "balanced":
+        report = replace(_report(design, _balanced(design)), effort=effort)
+    else:
+        report = _report(design, _map(design, Goal(effort=effort)))
+    for path in mapping.scratch(workdir):
+        path.unlink(missing_ok=True)
     if name is not None:
         results.store(name, asdict(report), [file for kept in _KEPT if (file := workdir / kept).is_file()])
     return report
 
 
-def _run(
-    verilog: Sequence[Path],
-    top: str,
-    library: Library,
-    generic: bool,
-    effort: Effort,
-    workdir: Path,
-    budget: Budget,
-    progress: Callable[[str], None],
-) -> SynthReport:
+@dataclass(frozen=True)
+class _Design:
+    """What is synthesized, on what, where, and for how long."""
+
+    verilog: Sequence[Path]
+    top: str
+    library: Library
+    generic: bool
+    workdir: Path
+    budget: Budget
+    progress: Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Timing:
+    delay: float | None
+    source: str | None
+    path: list[Point]
+    note: str | None
+
+
+@dataclass(frozen=True)
+class _Mapped:
+    """A netlist in the work folder, and what is known of it before it is proven."""
+
+    goal: Goal
+    best: mapping.Candidate
+    tools: dict[str, str]
+    netlist: Netlist
+    timing: _Timing
+
+
+def _balanced(design: _Design) -> _Mapped:
+    """Of what every effort makes, the least area x delay, as far as there is timing."""
+    found = [_map(design, Goal(effort=effort)) for effort in get_args(Effort)]
+    if any(mapped.timing.delay is None for mapped in found):
+        return _map(design, Goal(effort="balanced"))
+    best = min(found, key=lambda mapped: mapped.best.area * (mapped.timing.delay or 0.0))
+    return _map(design, best.goal)
+
+
+def _for_delay(design: _Design, delay: float) -> tuple[_Mapped, str]:
+    """The smallest netlist that OpenSTA finds fast enough, else the fastest; and what to say of it.
+
+    That of effort area, if it is fast enough. Else ABC, whose delays are shorter (it knows no registers and no slow
+    edges at ports), is asked for delays between the longest that was met and the shortest that was not.
+    """
+    met = f"Mapped for a delay of at most {delay:g} ns."
+    smallest = _map(design, Goal(effort="area"))
+    if smallest.timing.delay is None or smallest.timing.delay <= delay:
+        return smallest, met
+    good: list[_Mapped] = []
+    short, long, asked = 0.0, delay, delay
+    for _ in range(ROUNDS):
+        mapped = _map(design, Goal(effort="speed", delay_ps=round(1000 * asked)))
+        found = mapped.timing.delay or 0.0
+        if found <= delay:
+            good.append(mapped)
+            short = max(short, asked)
+        else:
+            long = min(long, asked)
+        asked = (short + long) / 2 if good else asked * delay / found
+    if not good:
+        return _map(design, Goal(effort="speed")), f"No netlist of {delay:g} ns was found; this is the fastest."
+    return _map(design, min(good, key=lambda each: each.best.area).goal), met
+
+
+def _map(design: _Design, goal: Goal) -> _Mapped:
     try:
         best, tools = mapping.map_design(
-            [path.resolve() for path in verilog], top, library, effort, workdir, budget, progress
+            design.verilog, design.top, design.library, goal, design.workdir, design.budget, design.progress
         )
     except yosys.YosysError as error:
-        raise SynthError(_sentence(error, top, library)) from None
+        raise SynthError(_sentence(error, design.top, design.library)) from None
+    netlist = Netlist(design.workdir / "netlist.json", design.top)
+    return _Mapped(goal, best, tools, netlist, _time(netlist, design, tools))
+
+
+def _report(design: _Design, mapped: _Mapped, *notes: str) -> SynthReport:
+    """All there is to say, once the netlist is proven."""
+    top, library, workdir, timing = design.top, design.library, design.workdir, mapped.timing
     depth, _ = Netlist(workdir / f"{plan.DEPTH}.json", top).longest_path(delay=_level, setup=_gate_setup)
-    netlist = Netlist(workdir / "netlist.json", top)
-    timing = _time(netlist, top, library, generic, workdir, budget, progress, tools)
-    proof = prove_equivalent(top, best.registers, library, workdir, budget, progress)
+    proof = prove_equivalent(top, mapped.best.registers, library, workdir, design.budget, design.progress)
     return SynthReport(
         top=top,
-        area=best.area,
-        area_unit="NAND2 equivalents" if generic else "um2",
-        cells=netlist.counts(),
-        sequential_cells=sum(library.cells[gate.type].sequential for gate in netlist.gates),
+        area=mapped.best.area,
+        area_unit="NAND2 equivalents" if design.generic else "um2",
+        cells=mapped.netlist.counts(),
+        sequential_cells=sum(library.cells[gate.type].sequential for gate in mapped.netlist.gates),
         depth=round(depth),
         delay=timing.delay,
-        delay_unit="gate delays" if generic else "ns",
+        delay_unit="gate delays" if design.generic else "ns",
         delay_source=timing.source,
         critical_path=[(point.name, point.cell, point.arrival) for point in timing.path],
         library=library.name,
-        effort=effort,
-        tools=tools,
-        seconds=budget.elapsed(),
+        effort=mapped.goal.effort,
+        tools=mapped.tools,
+        seconds=design.budget.elapsed(),
         equivalence=proof,
         note=timing.note,
-        notes=[*best.notes, *([timing.note] if timing.note else [])],
+        notes=[*notes, *mapped.best.notes, *([timing.note] if timing.note else [])],
     )
 
 
@@ -166,26 +250,10 @@ def _gate_setup(gate: Gate) -> float | None:
     return 0.0 if Network.is_register(gate.type) else None
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Timing:
-    delay: float | None
-    source: str | None
-    path: list[Point]
-    note: str | None
-
-
-def _time(
-    netlist: Netlist,
-    top: str,
-    library: Library,
-    generic: bool,
-    workdir: Path,
-    budget: Budget,
-    progress: Callable[[str], None],
-    tools: dict[str, str],
-) -> _Timing:
+def _time(netlist: Netlist, design: _Design, tools: dict[str, str]) -> _Timing:
     """Delay and critical path: of the generic library in gate delays, of any other by OpenSTA."""
-    if generic:
+    library, workdir, budget = design.library, design.workdir, design.budget
+    if design.generic:
         delay, path = netlist.longest_path(
             delay=lambda gate: library.cells[gate.type].delay or 0.0,
             setup=lambda gate: library.cells[gate.type].setup if library.cells[gate.type].sequential else None,
@@ -202,5 +270,7 @@ def _time(
         note = "There is no delay because not all registers are clocked by the rising edge of one input port."
         return _Timing(delay=None, source=None, path=[], note=note)
     tools["opensta"] = sta.sta_version(program, workdir, budget)
-    timing = sta.time_netlist(program, "netlist.v", netlist, top, library, clock, workdir, budget, progress)
+    timing = sta.time_netlist(
+        program, "netlist.v", netlist, design.top, library, clock, workdir, budget, design.progress
+    )
     return _Timing(delay=timing.delay, source=f"OpenSTA {tools['opensta']}", path=timing.path, note=None)

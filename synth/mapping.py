@@ -14,18 +14,12 @@ from synth.errors import SynthError
 from synth.fanout import buffer_fanout
 from synth.liberty import Library
 from synth.netlist import Netlist
-from synth.plan import Effort
+from synth.plan import Goal
 from synth.process import Budget
 from synth.yosys import run_plan
 
 #: For the effort area, a netlist that much larger than the smallest is as good if it is less deep.
 AS_SMALL = 1.01
-#: Files of the work folder that nobody needs after a run.
-SCRATCH = (
-    "plan.json",
-    *(f"{name}.json" for name in (plan.SOURCE, plan.DEPTH, plan.ADDERS, *plan.ALL_MAPPED)),
-    *(f"{plan.registers(name)}.json" for name in (plan.MAPPED, plan.MAPPED_ADDERS)),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,26 +37,32 @@ def map_design(
     verilog: Sequence[Path],
     top: str,
     library: Library,
-    effort: Effort,
+    goal: Goal,
     workdir: Path,
     budget: Budget,
     progress: Callable[[str], None],
 ) -> tuple[Candidate, dict[str, str]]:
-    """Leave the smallest or fastest netlist in `workdir` as netlist.json and netlist.v; versions of the tools.
+    """Leave the netlist that meets the goal best in `workdir` as netlist.json and netlist.v; versions of the tools.
 
     Leaves the other files of `plan` there too.  Raises YosysError and SynthError.
     """
-    versions = run_plan(plan.plan(verilog, top, library, effort), workdir, budget, progress)
-    candidates = [_candidate(name, workdir, top, library) for name in plan.mapped(effort)]
-    if effort == "speed":
-        best = _fastest(candidates, workdir)
-    else:
+    versions = run_plan(plan.plan(verilog, top, library, goal), workdir, budget, progress)
+    candidates = [_candidate(name, workdir, top, library) for name in plan.mapped(goal)]
+    if goal == Goal(effort="area"):
         if (workdir / f"{plan.ADDERS}.json").is_file():
             candidates += _with_adders(top, library, workdir, budget, progress)
         best = _smallest(candidates, workdir, top, library)
+    else:
+        best = _best(candidates, goal, workdir)
     _save(workdir, "netlist", top, best.module)
     run_plan(plan.write_plan(library), workdir, budget, progress)
     return best, versions
+
+
+def scratch(workdir: Path) -> list[Path]:
+    """Files of the work folder that nobody needs after a run."""
+    names = ("plan", plan.SOURCE, plan.DEPTH, plan.ADDERS, f"{plan.MAPPED}_*")
+    return [path for name in names for path in workdir.glob(f"{name}.json")]
 
 
 def _with_adders(
@@ -82,12 +82,21 @@ def _with_adders(
     return [_candidate(name, workdir, top, library) for name in plan.ALL_MAPPED_ADDERS]
 
 
-def _fastest(candidates: Sequence[Candidate], workdir: Path) -> Candidate:
+def _best(candidates: Sequence[Candidate], goal: Goal, workdir: Path) -> Candidate:
     # What ABC says of each, in their order; it leaves registers and ports out, alike for all.
-    delays = [float(ps) for ps in re.findall(r"\bDelay = *([\d.]+) ps", (workdir / "yosys.log").read_text())]
+    said = re.findall(r"\bDelay = *([\d.]+) ps", (workdir / "yosys.log").read_text())
+    delays = [float(ps) for ps in said[-len(candidates) :]]
     if len(delays) != len(candidates):
         return min(candidates, key=lambda candidate: candidate.area)
-    return candidates[delays.index(min(delays))]
+    with_delays = list(zip(candidates, delays, strict=True))
+    if goal.delay_ps is not None:
+        limit = goal.delay_ps
+        meeting = [candidate for candidate, delay in with_delays if delay <= limit]
+        if meeting:
+            return min(meeting, key=lambda candidate: candidate.area)
+    if goal == Goal(effort="balanced"):
+        return min(with_delays, key=lambda each: each[0].area * each[1])[0]
+    return min(with_delays, key=lambda each: each[1])[0]
 
 
 def _smallest(candidates: Sequence[Candidate], workdir: Path, top: str, library: Library) -> Candidate:

@@ -355,6 +355,7 @@ def test_no_simulator_is_one_sentence(name, bundle, tmp_path):
         "generate @bundle --weights flash",
         "synth @bundle --effort most",
         "synth @bundle --timeout nan",
+        "synth @bundle --delay soon",
         "train --pool first",
         "train --hiden 4",
         "rom",

@@ -13,6 +13,7 @@ from synth import plan
 from synth.flow import SynthError, find_liberty, synthesize
 from synth.liberty import GENERIC
 from synth.plan import Effort
+from synth.sta import find_sta
 from synth.yosys import YosysError
 from tests.synth import designs
 from tests.synth.designs import prove_equal, renamed_generic, write
@@ -21,7 +22,8 @@ OSU = find_liberty()
 needs_osu = pytest.mark.skipif(
     OSU is None, reason="the OSU library is not installed (apt-get install qflow-tech-osu018)"
 )
-EFFORTS: list[Effort] = ["area", "speed"]
+needs_sta = pytest.mark.skipif(find_sta() is None, reason="OpenSTA is not installed (apt-get install opensta)")
+EFFORTS: list[Effort] = ["area", "balanced", "speed"]
 
 
 def test_one_nand(tmp_path: Path) -> None:
@@ -59,7 +61,7 @@ def test_four_bit_adder(tmp_path: Path, effort: Effort) -> None:
     # (one gate in the first bit, then two a bit); six is what a mapper for few levels finds.
     assert 3 <= report.depth <= 6
     # Four full adders of two XORs and three NANDs would be 32.
-    assert 10 < report.area < (40 if effort == "area" else 80)
+    assert 10 < report.area < (80 if effort == "speed" else 40)
     assert report.sequential_cells == 0
 
 
@@ -106,12 +108,36 @@ def test_a_different_netlist_is_not_proved_equal(tmp_path: Path, right: str, wro
 
 def test_speed_is_faster_and_area_smaller(tmp_path: Path) -> None:
     verilog = write(tmp_path, designs.MULTIPLIER.replace("15:0", "7:0").replace("31:0", "15:0"))
-    area, speed = (synthesize([verilog], "top", effort=effort) for effort in EFFORTS)
+    area, balanced, speed = (synthesize([verilog], "top", effort=effort) for effort in EFFORTS)
     assert area.area < speed.area
     assert area.delay is not None
+    assert balanced.delay is not None
     assert speed.delay is not None
     assert speed.delay < area.delay
+    assert balanced.effort == "balanced"
+    assert balanced.area * balanced.delay <= min(area.area * area.delay, speed.area * speed.delay)
     assert speed.depth == area.depth
+
+
+@needs_osu
+@needs_sta
+def test_the_smallest_netlist_for_a_delay(tmp_path: Path) -> None:
+    """A loose delay is met by effort area, one between costs less than effort speed, an impossible one is said."""
+    verilog = write(tmp_path, designs.MULTIPLIER.replace("15:0", "7:0").replace("31:0", "15:0"))
+    area, speed = (synthesize([verilog], "top", liberty=OSU, effort=effort) for effort in ("area", "speed"))
+    assert area.delay is not None
+    assert speed.delay is not None
+    loose = synthesize([verilog], "top", liberty=OSU, delay=area.delay + 1)
+    assert (loose.area, loose.delay) == (area.area, area.delay)
+    asked = (area.delay + speed.delay) / 2
+    between = synthesize([verilog], "top", liberty=OSU, delay=asked)
+    assert between.delay is not None
+    assert between.delay <= asked
+    assert area.area < between.area < speed.area
+    assert f"Mapped for a delay of at most {asked:g} ns." in between.notes
+    missed = synthesize([verilog], "top", liberty=OSU, delay=speed.delay / 10)
+    assert (missed.area, missed.delay) == (speed.area, speed.delay)
+    assert f"No netlist of {speed.delay / 10:g} ns was found; this is the fastest." in missed.notes
 
 
 def test_several_files_and_a_memory_beside_them(tmp_path: Path) -> None:
@@ -264,7 +290,11 @@ def test_bad_arguments(tmp_path: Path) -> None:
         ([good, absent], {}, f"Verilog file must be an existing file, not {str(absent)!r}"),
         ([tmp_path], {}, f"Verilog file must be an existing file, not {str(tmp_path)!r}"),
         ([write(tmp_path, designs.NAND, 'quo"te.v')], {}, "must have no quote and no line break"),
-        ([good], {"effort": "fast"}, "Effort must be 'area' or 'speed', not 'fast'"),
+        ([good], {"effort": "fast"}, "Effort must be 'area', 'balanced' or 'speed', not 'fast'"),
+        ([good], {"delay": 0.0}, "Delay must be a positive number of ns, not 0.0"),
+        ([good], {"delay": float("nan")}, "Delay must be a positive number of ns, not nan"),
+        ([good], {"delay": 1.0, "effort": "speed"}, "Effort must be left out where a delay is given, not 'speed'"),
+        ([good], {"delay": 1.0}, "Delay must be given with a Liberty file, because the generic gates have no ns"),
         ([good], {"timeout_s": 0}, "Time limit must be a positive number of seconds, not 0"),
         ([good], {"timeout_s": float("nan")}, "Time limit must be a positive number of seconds, not nan"),
         ([good], {"timeout_s": float("inf")}, "Time limit must be a positive number of seconds, not inf"),
