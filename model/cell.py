@@ -1,6 +1,7 @@
 """The LSTM over a sequence, differentiable: one plain loop, and one fused function that equals it.
 
-Training runs in float32, evaluation in float64. Every value is an integer times ``2**-frac``; as long as
+Layers in which everything is binarized have the fused function; where something is in fixed point, it is the plain
+loop. Training runs in float32, evaluation in float64. Every value is an integer times ``2**-frac``; as long as
 the integers fit the 24 (53) bits of the significand, all sums are exact in any order, and both compute
 what :func:`model.golden.run` computes. :func:`exact_in_float32` says whether training is in that case.
 """
@@ -8,6 +9,7 @@ what :func:`model.golden.run` computes. :func:`exact_in_float32` says whether tr
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +19,11 @@ import torch
 from torch import Tensor
 
 from model import compiled
-from model.spec import GATES, LstmSpec, MlbSpec, Rounding
+from model.spec import GATES, FixedSpec, LstmSpec, MlbSpec, Overflow, PwlSpec, Quantity, Rounding, binarized
 from model.spec.mlb import MAX_LEVELS
 
-#: Specification, x^ . wx + b, wh, and the factors of gates, c and h, to h^ of every step.
-LstmFunction = Callable[[LstmSpec, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+#: Specification, x^ . wx + b, wh, and the factors of gates, c and h (None: in fixed point), to h^ of every step.
+LstmFunction = Callable[[LstmSpec, Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None], Tensor]
 
 
 def exact_in_float32(lstm: LstmSpec) -> bool:
@@ -60,6 +62,30 @@ def binarize(x: Tensor, factors: Tensor, offset: float = 0.0, clip: Tensor | flo
     return value + (through - through.detach())
 
 
+def fixed_point(x: Tensor, spec: FixedSpec) -> Tensor:
+    """``x`` narrowed to a fixed-point format, with straight-through gradients where it does not saturate."""
+    number = spec.format
+    with torch.no_grad():
+        scaled = x * 2.0**number.frac
+        rounded = scaled.floor() if spec.rounding is Rounding.FLOOR else scaled.round()
+        if spec.overflow is Overflow.WRAP:
+            value = (rounded - number.min).remainder(2.0**number.width) + number.min
+            passes = torch.ones_like(value, dtype=torch.bool)
+        else:
+            value = rounded.clamp(number.min, number.max)
+            passes = value == rounded
+    through = torch.where(passes, x, x.detach())
+    return value * number.step + (through - through.detach())
+
+
+def stored(x: Tensor, spec: Quantity, factors: Tensor | None) -> Tensor:
+    """``x`` as a quantity stores it, reconstructed; ``factors`` are given where it is binarized."""
+    if isinstance(spec, FixedSpec):
+        return fixed_point(x, spec)
+    assert factors is not None
+    return binarize(x, factors, spec.offset * 2.0**-spec.frac)
+
+
 class _Pwl(torch.autograd.Function):
     """A piecewise-linear activation: table forward, derivative of the table's own output backward."""
 
@@ -82,13 +108,16 @@ class Activations:
 
     @classmethod
     def of(cls, lstm: LstmSpec, dtype: torch.dtype) -> Activations:
-        values, slopes = [], []
-        for k in range(4):
-            pwl = lstm.activation(k)
-            y = pwl.compute(np.arange(pwl.source.min, pwl.source.max + 1)) * pwl.target.step
-            values.append(torch.from_numpy(y).to(dtype))
-            slopes.append(torch.from_numpy(y * (1 - y) if pwl.function == "sigmoid" else 1 - y * y).to(dtype))
-        return cls(tuple(values), tuple(slopes))
+        values, slopes = zip(*(_pwl_table(lstm.activation(k), dtype) for k in range(4)), strict=True)
+        return cls(values, slopes)
+
+
+@functools.lru_cache(maxsize=64)
+def _pwl_table(pwl: PwlSpec, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """An activation and its derivative over every input."""
+    y = pwl.compute(np.arange(pwl.source.min, pwl.source.max + 1)) * pwl.target.step
+    slope = y * (1 - y) if pwl.function == "sigmoid" else 1 - y * y
+    return torch.from_numpy(y).to(dtype), torch.from_numpy(slope).to(dtype)
 
 
 def _index(z: Tensor, lstm: LstmSpec, gate: int) -> Tensor:
@@ -100,7 +129,12 @@ def _index(z: Tensor, lstm: LstmSpec, gate: int) -> Tensor:
 
 
 def plain_lstm(
-    lstm: LstmSpec, zx: Tensor, wh: Tensor, gates: Tensor, c_factors: Tensor, h_factors: Tensor
+    lstm: LstmSpec,
+    zx: Tensor,
+    wh: Tensor,
+    gates: Tensor | None,
+    c_factors: Tensor | None,
+    h_factors: Tensor | None,
 ) -> dict[str, Tensor]:
     """The layer as a plain loop of differentiable operations; the reference of :func:`fused_lstm`.
 
@@ -113,30 +147,28 @@ def plain_lstm(
     wh
         Reconstructed recurrent weights, shape (4 * hidden, hidden).
     gates, c_factors, h_factors
-        Scaling factors, shapes (4, A), (A,), (A,).
+        Scaling factors, shapes (4, A), (A,), (A,); None where the quantity is in fixed point.
 
     Returns
     -------
-    The named values (see :class:`model.golden.Trace`) as real numbers, time first; the binarized ones
+    The named values (see :class:`model.golden.Trace`) as real numbers, time first; those that are codes
     (gate, c, h) as reconstructions.
     """
     steps, batch, _ = zx.shape
     act = Activations.of(lstm, zx.dtype)
-    offsets = [g.offset * 2.0**-g.frac for g in lstm.gates]
-    c_offset = lstm.c.offset * 2.0**-lstm.c.frac
     zero = zx.new_zeros(batch, lstm.hidden)
-    h, c = binarize(zero, h_factors), binarize(zero, c_factors, c_offset)
+    h, c = stored(zero, lstm.h, h_factors), stored(zero, lstm.c, c_factors)
     named: dict[str, list[Tensor]] = {n: [] for n in ("z", "activation", "gate", "c_raw", "c", "t", "h_raw", "h")}
     for step in range(steps):
         z = (zx[step] + h @ wh.T).view(batch, 4, lstm.hidden)
         a = [_Pwl.apply(z[:, k], _index(z[:, k], lstm, k), act.value[k], act.slope[k]) for k in range(4)]
-        gate = [binarize(a[k], gates[k], offsets[k]) for k in range(4)]
+        gate = [stored(a[k], lstm.gates[k], None if gates is None else gates[k]) for k in range(4)]
         i, f, g, o = gate
         c_raw = f * c + i * g
-        c = binarize(c_raw, c_factors, c_offset)
+        c = stored(c_raw, lstm.c, c_factors)
         t = _Pwl.apply(c, _index(c, lstm, GATES.index("g")), act.value[2], act.slope[2])
         h_raw = o * t
-        h = binarize(h_raw, h_factors)
+        h = stored(h_raw, lstm.h, h_factors)
         now = (z, torch.stack(a, 1), torch.stack(gate, 1), c_raw, c, t, h_raw, h)
         for name, value in zip(named, now, strict=True):
             named[name].append(value)
@@ -187,7 +219,7 @@ class _Kernel:
         tab: Any = structure()
         tab.levels, tab.nearest = lstm.activation_levels, lstm.rounding is not Rounding.FLOOR
         act = Activations.of(lstm, torch.float64)
-        for k, mlb in enumerate(lstm.gates):
+        for k, mlb in enumerate(map(binarized, lstm.gates)):
             pwl, y = lstm.activation(k), act.value[k]
             codes = mlb.quantize(pwl.compute(np.arange(pwl.source.min, pwl.source.max + 1)), pwl.target.frac)
             passes = (y - mlb.offset * 2.0**-mlb.frac).abs() <= clip_distance(mlb)
@@ -195,16 +227,16 @@ class _Kernel:
             tab.code[k] = self._hold(torch.from_numpy(codes), torch.uint8)
             tab.slope[k] = self._hold(act.slope[k] * passes, dtype)
             tab.value[k] = self._hold(_values(mlb), dtype)
-        c, h, step = lstm.c, lstm.h, 2.0**-lstm.c.frac
+        c, h, step = binarized(lstm.c), binarized(lstm.h), 2.0**-lstm.c.frac
         tab.c_factor[: c.levels] = [a * step for a in c.factors]
         tab.c_offset, tab.c_clip = c.offset * step, clip_distance(c)
         index = _index(_values(c), lstm, 2)
         t = act.value[2][index]
         tab.c_value, tab.t_value = self._hold(_values(c), dtype), self._hold(t, dtype)
         tab.t_slope = self._hold(act.slope[2][index], dtype)
-        h_raw = _values(lstm.gates[3])[:, None] * t
-        stored = (h_raw * 2.0**lstm.mac.format.frac).round().long().numpy()
-        tab.h_code = self._hold(torch.from_numpy(h.quantize(stored, lstm.mac.format.frac)), torch.uint8)
+        h_raw = _values(binarized(lstm.gates[3]))[:, None] * t
+        raw = (h_raw * 2.0**lstm.mac.format.frac).round().long().numpy()
+        tab.h_code = self._hold(torch.from_numpy(h.quantize(raw, lstm.mac.format.frac)), torch.uint8)
         tab.h_pass = self._hold(h_raw.abs() <= clip_distance(h), dtype)
         tab.h_value = self._hold(_values(h), dtype)
         self._tables = tab
@@ -243,7 +275,7 @@ class _FusedLstm(torch.autograd.Function):
         c_pass, h_code = torch.empty_like(c_code[1:]), torch.empty_like(c_code)
         h = zx.new_empty(steps + 1, batch, hidden)
         c_code[0], h_code[0] = int(lstm.c.quantize(0, 0)), int(lstm.h.quantize(0, 0))
-        h[0] = float(lstm.h.values[int(h_code[0, 0, 0])]) * 2.0**-lstm.h.frac
+        h[0] = float(lstm.h.reconstruct(int(h_code[0, 0, 0]))) * 2.0**-lstm.h.frac
         z, wh_t = zx.new_empty(batch, 4 * hidden), wh.T.contiguous()
         for t in range(steps):
             torch.addmm(zx[t], h[t], wh_t, out=z)
@@ -287,12 +319,20 @@ class _FusedLstm(torch.autograd.Function):
         return None, None, dz, dwh, by_level[:4], by_level[4], by_level[5]
 
 
-def fused_lstm(lstm: LstmSpec, zx: Tensor, wh: Tensor, gates: Tensor, c_factors: Tensor, h_factors: Tensor) -> Tensor:
+def fused_lstm(
+    lstm: LstmSpec,
+    zx: Tensor,
+    wh: Tensor,
+    gates: Tensor | None,
+    c_factors: Tensor | None,
+    h_factors: Tensor | None,
+) -> Tensor:
     """h^ of every step, shape (steps, batch, hidden); arguments as for :func:`plain_lstm`, the same numbers.
 
-    Falls back to the plain loop where the kernel cannot be compiled or the tensors are not on the CPU.
+    Falls back to the plain loop where something is in fixed point, the kernel cannot be compiled or the tensors are
+    not on the CPU.
     """
-    library = compiled.load() if zx.device.type == "cpu" else None
+    library = compiled.load() if lstm.binarized and zx.device.type == "cpu" else None
     if library is None:
         return plain_lstm(lstm, zx, wh, gates, c_factors, h_factors)["h"]
     kernel = _Kernel(library, lstm, zx.dtype)
