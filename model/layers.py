@@ -84,9 +84,7 @@ class MlbNetwork(nn.Module):
         offsets = {"gates": tuple(n.offset(k) for k in range(4))}
 
         def factors_of(name: str) -> Factors:
-            levels, frac = (
-                (activation_levels, n.activation_frac) if name in ranges else (weight_levels, n.weight_frac)
-            )
+            levels, frac = (activation_levels, n.activation_frac) if name in ranges else (weight_levels, n.weight_frac)
             if family is Family.B_LSTM:
                 return SearchedFactors(GROUPS.get(name, 1), 1, 0, 1)  # the only power is 1
             if family is Family.MUBINN1:

@@ -306,7 +306,5 @@ class NetworkSpec:
             + (sizes(lstm.b[k], weights["b"][k]) << lstm.bias_shift)
             for k in range(4)
         ]
-        logits = sizes(dense.w, weights["dense_w"]) * lstm.h.bound + (
-            sizes(dense.b, weights["dense_b"]) << lstm.h.frac
-        )
+        logits = sizes(dense.w, weights["dense_w"]) * lstm.h.bound + (sizes(dense.b, weights["dense_b"]) << lstm.h.frac)
         return {"z": int(np.max(z)), "of the logits": int(logits.max()) * self._passes}

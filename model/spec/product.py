@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from model.spec.fixed import Format, Ints, NarrowSpec, Overflow
-from model.spec.mlb import Quantity, binarized
+from model.spec.mlb import MlbSpec, Quantity, binarized
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +167,11 @@ class MlbDotSpec:
     def gains(self) -> tuple[tuple[int, ...], ...]:
         """``g_ab``, indexed by activation level a and weight level b, where both operands are binarized."""
         return tuple(tuple(p * q for q in binarized(self.w).factors) for p in binarized(self.x).factors)
+
+    @property
+    def binarized(self) -> bool:
+        """Whether both operands are: there is nothing but XNORs."""
+        return isinstance(self.x, MlbSpec) and isinstance(self.w, MlbSpec)
 
     @property
     def frac(self) -> int:

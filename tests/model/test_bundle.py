@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from model import bundle as bundles
-from model.bundle import DESIGN, FILES, Bundle, BundleError, Design, Provenance, load, save, seal
+from model.bundle import DESIGN, FILES, SCHEMA_VERSION, Bundle, BundleError, Design, Provenance, load, save, seal
 from model.spec import Folding, Pool
 from model.training import Scaling
 from tests.networks import random_network, stored
@@ -27,7 +27,7 @@ def make(**choice: Any) -> Bundle:
     """A bundle of a random network of 3 features, 5 hidden units and 3 classes."""
     network, x = random_network(batch=6, **choice)
     design = Design(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         network=network.spec(),
         folding=Folding(pe=2, simd=4),
         scaling=Scaling(mean=(0.1, -2e-30, 3.0), scale=(1.0, 1 / 3, 1e20)),
@@ -196,10 +196,10 @@ def test_a_design_that_is_no_json_is_refused(folder, text):
     assert refusal(folder) == f"Bundle file {folder / DESIGN} must be JSON text, and it is not"
 
 
-@pytest.mark.parametrize("text", ["[]", "1", "null", "{}", '{"schema_version": 2}', '{"schema_version": "1"}'])
+@pytest.mark.parametrize("text", ["[]", "1", "null", "{}", '{"schema_version": 1}', '{"schema_version": "2"}'])
 def test_a_design_of_another_schema_is_refused(folder, text):
     (folder / DESIGN).write_text(text)
-    assert refusal(folder).startswith(f"Bundle schema version of {folder / DESIGN} must be 1, not ")
+    assert refusal(folder).startswith(f"Bundle schema version of {folder / DESIGN} must be 2, not ")
 
 
 def test_no_folder_is_refused(folder, tmp_path):
@@ -280,14 +280,14 @@ def test_an_unknown_field_is_named(folder, keys):
     rewrite(folder, lambda d: at(d, (*keys, "")).update(secret=1))
     where = ".".join(map(str, (*keys, "secret")))
     assert refusal(folder) == (
-        f"Bundle field {where} of {folder / DESIGN} must be one of schema version 1, and it is unknown"
+        f"Bundle field {where} of {folder / DESIGN} must be one of schema version 2, and it is unknown"
     )
 
 
 #: path and value -> words of the refusal
 WRONG_VALUES: list[tuple[str, Any, str]] = [
-    ("schema_version", 2, "schema version of"),
-    ("schema_version", True, "field schema_version of"),
+    ("schema_version", 1, "schema version of"),
+    ("schema_version", 2.0, "field schema_version of"),
     ("network.lstm.x.factors.0", 0, "Scaling factor must be from 1 to 16777215, not 0"),
     ("network.lstm.wh.2.factors.1", -5, "Scaling factor must be from 1 to 16777215, not -5"),
     ("network.dense.b.factors.0", 1 << 24, "Scaling factor must be from 1 to 16777215, not 16777216"),
@@ -296,10 +296,9 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
     ("network.lstm.x.factors", [9], "Number of levels must be the same for x, h, c and the gate outputs"),
     ("network.lstm.gates.3.factors", [9, 8, 7], "Number of levels must be the same for x, h, c and the gate outputs"),
     ("network.lstm.wx.0.factors", [9], "Number of levels must be the same for wx, wh and b"),
-    ("network.dense.w.factors", [9], "Number of levels of b must be that of w (1), not 2"),
-    ("network.lstm.h.frac", 7, "Fraction bits of h must be those of x (6), not 7"),
+    ("network.dense.w.factors", [9], "Code of b must be as wide as that of w (1), not 2"),
     ("network.lstm.c.frac", 9, "Fraction bits of f + c must be those of i + g"),
-    ("network.lstm.b.1.frac", 3, "Fraction bits of all weights must be 8, not 3"),
+    ("network.lstm.b.1.frac", 3, "Fraction bits of b must be 8, not 3"),
     ("network.lstm.wx.1.offset", 3, "Offset of weights must be 0, not 3"),
     ("network.lstm.x.frac", -1, "Fraction bits of scaling factors must be 0 to 24, not -1"),
     ("network.lstm.hidden", 0, "Number of hidden units must be 1 to 4096, not 0"),

@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from model import compiled, golden
 from model.cell import exact_in_float32, fused_lstm, plain_lstm
 from model.golden import run
-from model.family import FactorRule, Family, NumberChoice
-from model.layers import MlbNetwork
-from model.spec import GATES, FixedSpec, Format, MlbSpec, NetworkSpec, Pool, Rounding, Weights
+from model.spec import GATES, FixedSpec, MlbSpec, NetworkSpec, Pool, Rounding, Weights
 from tests.networks import FAMILIES, NETWORKS, random_network, stored
 
 
@@ -56,7 +54,8 @@ def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarr
         x = [store(lstm.x, v, lstm.source.frac) for v in row]
         z = [
             [
-                dot(lstm.dots(k)[0], x, weights["wx"][k, j].tolist()) * 2 ** (lstm.z_frac - lstm.x.frac - lstm.wx[k].frac)
+                dot(lstm.dots(k)[0], x, weights["wx"][k, j].tolist())
+                * 2 ** (lstm.z_frac - lstm.x.frac - lstm.wx[k].frac)
                 + dot(lstm.dots(k)[1], h, weights["wh"][k, j].tolist())
                 * 2 ** (lstm.z_frac - lstm.h.frac - lstm.wh[k].frac)
                 + value(lstm.b[k], weights["b"][k, j]) * 2 ** (lstm.z_frac - lstm.b[k].frac)
