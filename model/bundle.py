@@ -254,9 +254,8 @@ def _field(place: tuple[int | str, ...], raw: Any) -> str:
                 return ""
             continue
         path.append(str(part))
-        inside = isinstance(raw, dict) and part in raw
-        inside |= isinstance(raw, list) and isinstance(part, int) and part < len(raw)
-        raw = raw[part] if inside else None
+        within: dict[Any, Any] = raw if isinstance(raw, dict) else dict(enumerate(raw)) if isinstance(raw, list) else {}
+        raw = within.get(part)
     return ".".join(path)
 
 

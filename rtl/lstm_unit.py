@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import GATES, MlbAccumulatorSpec, MlbDotSpec, MlbQuantizerSpec, ReconstructSpec, Schedule, SumSpec
+from model.spec import GATES, MlbAccumulatorSpec, MlbDotSpec, Schedule, SumSpec
 from rtl.adder_tree import AdderTree
-from rtl.mac import Mac
 from rtl.mlb_accumulator import MlbAccumulator
-from rtl.mlb_quantizer import MlbQuantizer
 from rtl.narrow import Narrow
 from rtl.pwl_activation import PwlActivation
-from rtl.reconstruct import Reconstruct
-from rtl.shapes import codes, named, shape_of
+from rtl.quantity import multiply, quantize, reconstruct, start_value
+from rtl.shapes import code_shape, codes, named, shape_of
 from rtl.unit import Unit
-from rtl.xnor_multiplier import XnorMultiplier
 
 
 def unit_weights(schedule: Schedule) -> data.StructLayout:
     """The weights of one gate of one unit in one beat."""
-    levels = schedule.network.lstm.weight_levels
-    return data.StructLayout({"x": codes(levels, schedule.x_lanes), "h": codes(levels, schedule.h_lanes)})
+    lstm = schedule.network.lstm
+    return data.StructLayout({"x": codes(lstm.wx[0], schedule.x_lanes), "h": codes(lstm.wh[0], schedule.h_lanes)})
 
 
 class LstmUnit(Unit):
-    """MuBiNN2, equations 1 to 5, for one hidden unit.
+    """MuBiNN, equations 1 to 5, for one hidden unit, with every quantity binarized or in fixed point.
 
     A beat (``sum_valid``) adds its lanes to the four pre-activations z; z is complete one cycle after the
     last beat and goes to the gate codes in one cycle, c' in the next and h in the one after, so a unit
@@ -66,20 +63,19 @@ class LstmUnit(Unit):
     def __init__(self, schedule: Schedule) -> None:
         self.spec, self.lstm = schedule, schedule.network.lstm
         lstm = self.lstm
-        levels = lstm.activation_levels
         super().__init__(
             {
                 "sum_valid": In(1),
                 "sum_first": In(1),
-                "x": In(codes(levels, schedule.x_lanes)),
-                "h": In(codes(levels, schedule.h_lanes)),
+                "x": In(codes(lstm.x, schedule.x_lanes)),
+                "h": In(codes(lstm.h, schedule.h_lanes)),
                 "weights": In(data.ArrayLayout(unit_weights(schedule), 4)),
-                "biases": In(codes(lstm.weight_levels, 4)),
+                "biases": In(codes(lstm.b[0], 4)),
                 "gates_valid": In(1),
-                "c_before": In(levels),
-                "c": Out(levels),
-                "c_now": In(levels),
-                "h_new": Out(levels),
+                "c_before": In(code_shape(lstm.c)),
+                "c": Out(code_shape(lstm.c)),
+                "c_now": In(code_shape(lstm.c)),
+                "h_new": Out(code_shape(lstm.h)),
             }
         )
 
@@ -101,11 +97,7 @@ class LstmUnit(Unit):
         )
         adder: Any = MlbAccumulator(MlbAccumulatorSpec(dots=dots, total=lstm.z_format(k)))
         m.submodules[f"mlb_accumulator_{GATES[k]}"] = adder
-        # What the padding lanes (code 0 against all ones, the most negative product) add is taken off here.
-        padding = s.x_padding * lstm.x.total * lstm.wx[k].total + s.h_padding * lstm.h.total * lstm.wh[k].total
-        start = Array(Const((b << lstm.x.frac) + padding, shape_of(lstm.z_format(k))) for b in lstm.b[k].values)[
-            self.biases[k]
-        ]
+        start = start_value(lstm.b[k], self.biases[k], lstm.bias_shift, s.z_start(k), lstm.z_format(k))
         z = named(shape_of(lstm.z_format(k)), f"z_{GATES[k]}")
         m.d.comb += [
             adder.before.eq(start if s.beats == 1 else Mux(self.sum_first, start, z)),
@@ -121,44 +113,35 @@ class LstmUnit(Unit):
         lstm, name, pwl = self.lstm, GATES[k], self.lstm.activation(k)
         m.submodules[f"narrow_{name}"] = narrow = Narrow(lstm.narrow_z(k))
         m.submodules[f"pwl_activation_{name}"] = activation = PwlActivation(pwl)
-        quantizer = MlbQuantizer(MlbQuantizerSpec(source=pwl.target, mlb=lstm.gates[k]))
-        m.submodules[f"mlb_quantizer_{name}"] = quantizer
         value = named(shape_of(pwl.target), f"activation_{name}")
-        gate = named(lstm.activation_levels, f"gate_{name}")
-        m.d.comb += [narrow.x.eq(z), activation.x.eq(narrow.o), value.eq(activation.o), quantizer.x.eq(value)]
+        gate = named(code_shape(lstm.gates[k]), f"gate_{name}")
+        m.d.comb += [narrow.x.eq(z), activation.x.eq(narrow.o), value.eq(activation.o)]
+        code = quantize(m, name, lstm.gates[k], pwl.target, value)
         with m.If(self.gates_valid):
-            m.d.sync += gate.eq(quantizer.o)
+            m.d.sync += gate.eq(code)
         return gate
 
     def _cell(self, m: Module, gates: list[Signal]) -> None:
-        """c' = f * c + i * g, binarized."""
+        """c' = f * c + i * g, as it is stored."""
         lstm, (i, f, g, _) = self.lstm, gates
-        m.submodules.xnor_multiplier_fc = fc = XnorMultiplier(lstm.product_fc)
-        m.submodules.xnor_multiplier_ig = ig = XnorMultiplier(lstm.product_ig)
-        ranges = tuple((p.spec.format.min, p.spec.format.max) for p in (fc, ig))
+        fc = multiply(m, "fc", lstm.product_fc, f, self.c_before)
+        ig = multiply(m, "ig", lstm.product_ig, i, g)
+        ranges = tuple((p.format.min, p.format.max) for p in (lstm.product_fc, lstm.product_ig))
         m.submodules.adder_tree_c = adder = AdderTree(SumSpec(ranges=ranges))
         c_raw = named(shape_of(lstm.c_raw_format), "c_raw")
-        quantizer = MlbQuantizer(MlbQuantizerSpec(source=lstm.c_raw_format, mlb=lstm.c))
-        m.submodules.mlb_quantizer_c = quantizer
-        m.d.comb += [fc.a.eq(f), fc.b.eq(self.c_before), ig.a.eq(i), ig.b.eq(g)]
         summands: Any = adder
-        m.d.comb += [summands.x0.eq(fc.o), summands.x1.eq(ig.o), c_raw.eq(adder.o)]
-        m.d.comb += [quantizer.x.eq(c_raw), self.c.eq(quantizer.o)]
+        m.d.comb += [summands.x0.eq(fc), summands.x1.eq(ig), c_raw.eq(adder.o)]
+        m.d.comb += self.c.eq(quantize(m, "c", lstm.c, lstm.c_raw_format, c_raw))
 
     def _hidden(self, m: Module, o: Value) -> None:
-        """h = o * tanh(c), binarized."""
+        """h = o * tanh(c), as it is stored."""
         lstm = self.lstm
-        m.submodules.reconstruct = reconstruct = Reconstruct(ReconstructSpec(mlb=lstm.c))
         m.submodules.narrow_c = narrow = Narrow(lstm.narrow_c)
         m.submodules.pwl_activation_c = tanh = PwlActivation(lstm.tanh)
-        m.submodules.mac = mac = Mac(lstm.mac)
-        quantizer = MlbQuantizer(MlbQuantizerSpec(source=lstm.mac.format, mlb=lstm.h))
-        m.submodules.mlb_quantizer_h = quantizer
         t, h_raw = named(shape_of(lstm.tanh.target), "t"), named(shape_of(lstm.mac.format), "h_raw")
-        m.d.comb += [
-            reconstruct.code.eq(self.c_now),
-            narrow.x.eq(reconstruct.o.shift_left(lstm.widen_c)),
-            tanh.x.eq(narrow.o),
-        ]
-        m.d.comb += [t.eq(tanh.o), mac.a.eq(o), mac.t.eq(t), h_raw.eq(mac.o)]
-        m.d.comb += [quantizer.x.eq(h_raw), self.h_new.eq(quantizer.o)]
+        c = reconstruct(m, "reconstruct", lstm.c, self.c_now)
+        # First of all, so that no port of a unit takes the name of a value that a bench reads.
+        m.d.comb += t.eq(tanh.o)
+        m.d.comb += [narrow.x.eq(c.shift_left(lstm.widen_c)), tanh.x.eq(narrow.o)]
+        m.d.comb += h_raw.eq(multiply(m, "h", lstm.mac, o, t))
+        m.d.comb += self.h_new.eq(quantize(m, "h", lstm.h, lstm.mac.format, h_raw))

@@ -28,6 +28,7 @@ from model.spec import (
     SumSpec,
     TableSpec,
     ThresholdSpec,
+    binarized,
 )
 from rtl.adder_tree import AdderTree
 from rtl.mlb_dot import MlbDot
@@ -94,10 +95,10 @@ def example_lstm() -> LstmSpec:
 def quantizers(lstm: LstmSpec) -> Iterator[Claim]:
     """Comparisons with constants against the chain of signs and residuals."""
     named = {
-        "x": MlbQuantizerSpec(source=lstm.source, mlb=lstm.x),
-        "gate i": MlbQuantizerSpec(source=lstm.sigmoid.target, mlb=lstm.gates[0]),
-        "c": MlbQuantizerSpec(source=lstm.c_raw_format, mlb=lstm.c),
-        "h": MlbQuantizerSpec(source=lstm.mac.format, mlb=lstm.h),
+        "x": MlbQuantizerSpec(source=lstm.source, mlb=binarized(lstm.x)),
+        "gate i": MlbQuantizerSpec(source=lstm.sigmoid.target, mlb=binarized(lstm.gates[0])),
+        "c": MlbQuantizerSpec(source=lstm.c_raw_format, mlb=binarized(lstm.c)),
+        "h": MlbQuantizerSpec(source=lstm.mac.format, mlb=binarized(lstm.h)),
     }
     for name, spec in named.items():
         size = f"{name}: {spec.source.width} bits to {spec.mlb.levels}"
@@ -118,7 +119,9 @@ def activations(lstm: LstmSpec) -> Iterator[Claim]:
 def thresholds(lstm: LstmSpec) -> Iterator[Claim]:
     """Thresholds of z against narrowing, activation and chain of signs."""
     for gate, name in enumerate("ifgo"):
-        spec = ThresholdSpec(narrow=lstm.narrow_z(gate), activation=lstm.activation(gate), mlb=lstm.gates[gate])
+        spec = ThresholdSpec(
+            narrow=lstm.narrow_z(gate), activation=lstm.activation(gate), mlb=binarized(lstm.gates[gate])
+        )
         yield Claim(
             claim="thresholds = narrow, activation, signs",
             size=f"gate {name}: {spec.source.width} bits to {spec.mlb.levels}",

@@ -145,7 +145,7 @@ class Recorder:
         layer = dut.lstm_layer
         self._pe, self._groups, hidden = settings["pe"], settings["groups"], settings["hidden"]
         self._hidden, self._signed, self._steps = hidden, settings["signed"], steps
-        self._levels, self._features = settings["levels"], features
+        self._x_width, self._features = settings["x_width"], features
         self._x, self._strobes = (
             layer.x,
             [layer.x_valid, layer.gates_valid, layer.cell_valid, layer.hidden_valid],
@@ -189,8 +189,9 @@ class Recorder:
         word = job.stored(self._x, signed=False)
         if group or word == job.UNKNOWN:  # x is the same for every group
             return
-        mask = (1 << self._levels) - 1
-        self.arrays["x"][sequence, step] = [word >> (self._levels * n) & mask for n in range(self._features)]
+        width, sign = self._x_width, (1 << (self._x_width - 1)) if self._signed["x"] else 0
+        codes = [word >> (width * n) & ((1 << width) - 1) for n in range(self._features)]
+        self.arrays["x"][sequence, step] = [(code ^ sign) - sign for code in codes]
 
     def _record(self, stage: dict[str, Any], sequence: int, step: int, group: int) -> None:
         for name, handles in stage.items():

@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from model.spec import Folding, Pool, Schedule
+from model.family import FactorRule, Family
+from model.spec import Folding, Format, Pool, Schedule
 from rtl.network import Network
 from rtl.verilog import emit
 from sim.network import STAGE, simulate
@@ -39,6 +40,27 @@ def test_every_named_value_is_equal(choice, pe, simd, stall, simulator, tmp_path
     if not stall:
         schedule = Schedule(network=spec, folding=folding)
         assert result.cycles_per_sequence == schedule.sequence_cycles(steps)
+
+
+@pytest.mark.parametrize(
+    ("choice", "pe", "simd", "stall"),
+    [
+        ({"family": Family.FIXED32, "word": Format(8, 5), "hidden": 5, "gain": 6.0}, 2, 3, 0.3),  # padded, saturating
+        ({"family": Family.B_LSTM, "word": Format(8, 5), "hidden": 3, "pool": Pool.MEAN}, 3, 4, 0.0),
+        ({"family": Family.MUBINN1, "word": Format(10, 6), "a": 2, "w": 3, "hidden": 5}, 2, 3, 0.0),
+        ({"family": Family.MUBINN2, "factors": FactorRule.POW2, "a": 2, "w": 3}, 2, 4, 0.0),
+    ],
+    ids=lambda v: v["family"].value if isinstance(v, dict) else "",
+)
+def test_every_family_is_equal(choice, pe, simd, stall, simulator, tmp_path):
+    network, x = random_network(**choice)
+    spec, samples, folding = network.spec(), stored(network, x), Folding(pe=pe, simd=simd)
+    result = simulate(spec, network.weights(), folding, samples, folder=tmp_path, simulator=simulator, stall=stall)
+    assert (result.differing, result.first_difference) == (0, None)
+    batch, steps, features = samples.shape
+    assert result.compared == batch * (steps * (features + (3 * 4 + 5) * spec.lstm.hidden) + spec.dense.classes + 1)
+    if not stall:
+        assert result.cycles_per_sequence == Schedule(network=spec, folding=folding).sequence_cycles(steps)
 
 
 def test_verilator_agrees_too(tmp_path):
