@@ -50,7 +50,7 @@ def generate(
         contents, about = {f"{unit}.v": emit(build(unit, settings or ()), unit)}, unit
     else:
         loaded, schedule = open_bundle(bundle, pe, simd)
-        network = Network(loaded.network, schedule.folding, loaded.weights, weights)
+        network = Network(schedule, loaded.weights, weights)
         contents = {"network.v": emit(network, "network")}
         if weights is WeightStorage.READMEMH:
             contents["xnorforge_rom.v"] = READMEMH_VERILOG

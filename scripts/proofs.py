@@ -118,7 +118,7 @@ def activations(lstm: LstmSpec) -> Iterator[Claim]:
 def thresholds(lstm: LstmSpec) -> Iterator[Claim]:
     """Thresholds of z against narrowing, activation and chain of signs."""
     for gate, name in enumerate("ifgo"):
-        spec = ThresholdSpec(narrow=lstm.narrow_z(gate), activation=lstm.activation(gate), mlb=lstm.gates[gate])
+        spec = ThresholdSpec.gate(lstm, gate)
         yield Claim(
             claim="thresholds = narrow, activation, signs",
             size=f"gate {name}: {spec.source.width} bits to {spec.mlb.levels}",

@@ -52,9 +52,8 @@ def simulate(
     folder = out_folder or bundle.resolve().parent / f"simulation-{chosen}"
     with err.status(f"{chosen}: building and running {len(samples)} sequences of {samples.shape[1]} steps"):
         result = run(
-            loaded.network,
+            schedule,
             loaded.weights,
-            schedule.folding,
             samples,
             folder=folder,
             simulator=chosen,

@@ -70,7 +70,7 @@ def synth(
     else:
         loaded, schedule = open_bundle(bundle, pe, simd)
         storage = WeightStorage.INLINE if roms else WeightStorage.EXTERNAL
-        component, top = Network(loaded.network, schedule.folding, loaded.weights, storage), "network"
+        component, top = Network(schedule, loaded.weights, storage), "network"
         rom_bits = sum(image.bits for image in component.images)
         about = f"network, {folding_line(schedule)}"
     with tempfile.TemporaryDirectory() as scratch, err.status("writing Verilog") as status:

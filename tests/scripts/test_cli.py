@@ -181,10 +181,10 @@ def test_simulate(bundle, simulator, tmp_path):
 def test_a_difference_is_shown_and_fails(bundle, simulator, tmp_path, monkeypatch):
     """The hardware gets one other weight than the golden function."""
 
-    def faulty(network: Any, folding: Any, weights: Any, storage: Any) -> Network:
+    def faulty(schedule: Any, weights: Any, storage: Any) -> Network:
         wx = weights["wx"].copy()
         wx[1, 3, 4] ^= 1
-        return Network(network, folding, {**weights, "wx": wx}, storage)
+        return Network(schedule, {**weights, "wx": wx}, storage)
 
     monkeypatch.setattr("sim.network.Network", faulty)
     options = ["--sequences", 2, "--simulator", simulator, "--out", tmp_path]
