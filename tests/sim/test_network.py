@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
-from model.spec import Folding, Pool, Schedule
+from model.spec import Datapath, Folding, Pool, Schedule
 from rtl.network import Network
 from rtl.verilog import emit
 from sim.network import STAGE, simulate
 from sim.simulators import SimulationError, choose
 from tests.faults import plant
-from tests.networks import random_network, stored
+from tests.networks import NETWORKS, random_network, stored
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,39 @@ def test_every_named_value_is_equal(choice, pe, simd, stall, simulator, tmp_path
     assert result.compared == batch * (steps * (features + (3 * 4 + 5) * hidden) + classes + 1)
     if not stall:
         assert result.cycles_per_sequence == schedule.sequence_cycles(steps)
+
+
+#: values of a unit and step -> those that each datapath computes: z, activation, gate of 4 gates; c_raw, c, t, h_raw, h
+COMPUTED = {Datapath.ARITHMETIC: 3 * 4 + 5, Datapath.THRESHOLD: 2 * 4 + 5, Datapath.TABLE: 2 * 4 + 2}
+
+
+@pytest.mark.parametrize("datapath", Datapath)
+@pytest.mark.parametrize(
+    ("choice", "pe", "simd"),
+    [({"a": 2, "w": 2, "hidden": 3, "gain": 6.0}, 2, 3), ({"a": 3, "w": 1, "hidden": 2, "pool": Pool.MEAN}, 2, 99)],
+)
+def test_every_datapath_is_equal_in_every_value_it_computes(choice, pe, simd, datapath, simulator, tmp_path):
+    network, x = random_network(**choice)
+    samples, folding = stored(network, x), Folding(pe=pe, simd=simd)
+    schedule = Schedule(network=network.spec(), folding=folding, datapath=datapath)
+    result = simulate(schedule, network.weights(), samples, folder=tmp_path, simulator=simulator)
+    assert (result.differing, result.first_difference) == (0, None)
+    batch, steps, features = samples.shape
+    assert result.compared == batch * (steps * (features + COMPUTED[datapath] * choice["hidden"]) + 3 + 1)
+    plain = Schedule(network=network.spec(), folding=folding)
+    assert result.cycles_per_sequence == plain.sequence_cycles(steps)
+
+
+@settings(max_examples=3)
+@given(NETWORKS, st.sampled_from(Datapath), st.integers(1, 4), st.integers(1, 12))
+def test_drawn_networks(simulator, tmp_path_factory, choice, datapath, pe, simd):
+    network, x = random_network(**choice)
+    spec = network.spec()
+    assume(datapath.refusal(spec.lstm) is None)
+    schedule = Schedule(network=spec, folding=Folding(pe=pe, simd=simd), datapath=datapath)
+    folder = tmp_path_factory.mktemp("drawn")
+    result = simulate(schedule, network.weights(), stored(network, x), folder=folder, simulator=simulator)
+    assert (result.differing, result.first_difference) == (0, None)
 
 
 def test_verilator_agrees_too(tmp_path):
@@ -71,6 +107,9 @@ CLOCKED = (
 FAULTY = (
     *CLOCKED,
     "mlb_accumulator",
+    "gate_code",
+    "cell_code",
+    "hidden_code",
     "full_adder",
     "half_adder",
     "adder_tree",
@@ -97,6 +136,22 @@ def written(tmp_path_factory):
 def test_every_kind_of_unit_is_in_the_list_of_faults(written):
     kinds = {re.sub(r"_\d+$", "", name) for name in re.findall(r"^module (\w+)", written[3].read_text(), re.MULTILINE)}
     assert kinds == set(FAULTY)
+
+
+@pytest.mark.parametrize(
+    ("datapath", "unit"),
+    [(Datapath.THRESHOLD, "threshold_activation"), (Datapath.TABLE, "table_product"), (Datapath.TABLE, "hidden_code")],
+)
+def test_a_planted_fault_in_a_datapath_is_caught(datapath, unit, written, simulator, tmp_path):
+    arithmetic, weights, samples, _ = written
+    schedule = replace(arithmetic, datapath=datapath)
+    source, faulty = tmp_path / "network.v", tmp_path / "faulty.v"
+    source.write_text(emit(Network(schedule, weights), "network"))
+    plant(source, unit, faulty, combinational=True)
+    result = simulate(schedule, weights, samples, folder=tmp_path, simulator=simulator, verilog=faulty)
+    assert result.differing > 0
+    assert result.first_difference is not None
+    assert result.first_difference.value in ("gate", "c", "h")
 
 
 @pytest.mark.parametrize("unit", FAULTY)
