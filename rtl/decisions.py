@@ -52,7 +52,10 @@ def threshold_code(m: Module, x: Value, thresholds: Sequence[int], width: int, s
 
 
 def table_code(m: Module, inputs: Sequence[Value], table: Sequence[int], width: int, stages: int = 0) -> Value:
-    """``table[i]``, in ``width`` bits, ``stages`` cycles later; ``i`` is all ``inputs``, the first in the highest bits."""
+    """``table[i]``, in ``width`` bits, ``stages`` cycles later.
+
+    ``i`` is all ``inputs`` in a row, the first in the highest bits.
+    """
     address = Cat(*reversed(inputs))
 
     def cofactors(key: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -6,8 +6,8 @@ from rtl.decisions import ThresholdUnit
 class ThresholdActivation(ThresholdUnit):
     """``o = MLB(activation(narrow(x)))``, as comparisons of x with ``2**M - 1`` constants.
 
-    Latency ``stages`` cycles, throughput one a cycle. Exact: the constants come from the integer function itself, so its
-    every rounding and clamp is in them. No slope, no multiplier, no quantizer.
+    Latency ``stages`` cycles, throughput one a cycle. Exact: the constants come from the integer function itself, so
+    its every rounding and clamp is in them. No slope, no multiplier, no quantizer.
 
     Parameters
     ----------
