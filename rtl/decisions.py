@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
@@ -67,17 +67,25 @@ def table_code(m: Module, inputs: Sequence[Value], table: Sequence[int], width: 
     return _diagram(m, list(reversed(address)), tuple(table), cofactors, known, width, stages)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Staged:
-    """A value in pipeline stage ``stage``, and the registers behind it that have been made."""
+    """A value in pipeline stage ``stage``, and the registers behind each of its bits that have been made."""
 
     stage: int
     value: Value
-    later: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._later: list[list[Any]] = [[] for _ in self.value]
 
     def at(self, m: Module, stage: int) -> Value:
-        """The value in a later stage; a constant is there in every stage."""
-        return delayed(m, self.value, self.later, stage - self.stage)
+        """The value in a later stage; a constant is there in every stage.
+
+        A register for each bit, because some bits of codes are constant or those of other codes.
+        """
+        if isinstance(self.value, Const) or stage == self.stage:
+            return self.value
+        bits = zip(self.value, self._later, strict=True)
+        return Cat(*(delayed(m, bit, later, stage - self.stage) for bit, later in bits))
 
 
 def _diagram(
