@@ -52,11 +52,11 @@ def test_each_activation_and_product_is_counted() -> None:
 def test_what_is_not_binarized_has_no_thresholds_and_no_tables() -> None:
     for cell in (small(FP, 2), small(2, FP), small(FP, FP)):
         assert not cell.has(CellDatapath.THRESHOLD)
-        with pytest.raises(ValueError, match="^Datapath must be one that the cell can have, not 'table'$"):
+        with pytest.raises(ValueError, match=r"^Datapath must be one that the cell can have, not 'table'$"):
             list(cell.uses("pass", CellDatapath.TABLE))
     assert small(4, 1).has(CellDatapath.TABLE)
     assert not small(5, 1).has(CellDatapath.TABLE)
-    with pytest.raises(ValueError, match="^Levels of the weight must be 1 to 5, or 0 for 32-bit numbers, not 6$"):
+    with pytest.raises(ValueError, match=r"^Levels of the weight must be 1 to 5, or 0 for 32-bit numbers, not 6$"):
         small(1, 6)
 
 
