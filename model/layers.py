@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.cell import LstmFunction, binarize, fixed_point, fused_lstm, plain_lstm
+from model.cell import LstmFunction, binarize, fixed_point, plain_lstm
 from model.factors import Factors, SearchedFactors
 from model.family import BINARIZED, FactorRule, Family, NumberChoice
+from model.fused import fused_lstm
 from model.spec import DenseSpec, LstmSpec, MlbSpec, NetworkSpec, Pool, Quantity, Weights
 
 GROUPS = {"gates": 4, "wx": 4, "wh": 4, "b": 4}  #: quantities that have factors for each gate

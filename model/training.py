@@ -147,7 +147,7 @@ def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) 
     for name in ("train", "val"):
         x, y = data.part(name)
         parts[name] = (torch.from_numpy(scaling.apply(x)).float(), torch.from_numpy(y))
-    steps, features = data.x.shape[1:]
+    features = data.x.shape[2]
     run = _Run(config, data, folder)
 
     float_network = FloatNetwork(features, config.hidden, data.classes, config.pool)
@@ -155,7 +155,19 @@ def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) 
     trained = Trained(float_network=float_network, network=None, scaling=scaling, validation={"float": float_score})
     if config.family is Family.FLOAT:
         return trained
-    network = MlbNetwork(
+    network = untrained(config, data)
+    network.warm_start(float_network, parts["train"][0])
+    if config.family is Family.FIXED32:
+        score = _score(network, *parts["val"])
+    else:
+        score = run.fit("mlb", network, parts, config.epochs, config.rate, progress)
+    return replace(trained, network=network, validation={**trained.validation, "mlb": score})
+
+
+def untrained(config: TrainConfig, data: Dataset) -> MlbNetwork:
+    """The network for hardware as training begins with it, before it gets the weights of the float one."""
+    steps, features = data.x.shape[1:]
+    return MlbNetwork(
         features=features,
         hidden=config.hidden,
         classes=data.classes,
@@ -166,12 +178,6 @@ def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) 
         family=config.family,
         factors=config.factors,
     )
-    network.warm_start(float_network, parts["train"][0])
-    if config.family is Family.FIXED32:
-        score = _score(network, *parts["val"])
-    else:
-        score = run.fit("mlb", network, parts, config.epochs, config.rate, progress)
-    return replace(trained, network=network, validation={**trained.validation, "mlb": score})
 
 
 def check_run(config: TrainConfig, data: Dataset, folder: Path) -> None:

@@ -12,8 +12,9 @@ import torch
 
 from model import bundle, golden
 from model.data import Dataset
-from model.spec import FixedSpec, Folding, MlbSpec, Quantity
-from model.training import Progress, TrainConfig, predictions, train
+from model.family import Family
+from model.spec import Datapath, FixedSpec, Folding, MlbSpec, Quantity
+from model.training import Progress, TrainConfig, predictions, train, untrained
 
 
 def golden_labels(b: bundle.Bundle, batch: int = 100) -> np.ndarray:
@@ -28,7 +29,13 @@ def accuracy(labels: np.ndarray, truth: np.ndarray) -> float:
 
 
 def train_to_bundle(
-    config: TrainConfig, data: Dataset, folder: Path, folding: Folding, progress: Progress
+    config: TrainConfig,
+    data: Dataset,
+    folder: Path,
+    folding: Folding,
+    progress: Progress,
+    *,
+    datapath: Datapath = Datapath.ARITHMETIC,
 ) -> dict[str, Any]:
     """Train (or continue) the run in ``folder`` and write ``folder/bundle``; returns the figures.
 
@@ -36,12 +43,14 @@ def train_to_bundle(
 
     Raises
     ------
-    TrainingError
-        If the folder holds another run.
+    ValueError
+        If the datapath cannot be built for such a network, or (TrainingError) the folder holds another run.
     AssertionError
         If ``eval()`` and the golden function disagree on a test sample (a defect).
     """
     start = time.monotonic()
+    if config.family is not Family.FLOAT:
+        datapath.check(untrained(config, data).spec().lstm)
     trained = train(config, data, folder, progress)
     x, y = data.part("test")
     scaled = torch.from_numpy(trained.scaling.apply(x))
@@ -60,6 +69,7 @@ def train_to_bundle(
         trained.scaling,
         data,
         folding=folding,
+        datapath=datapath,
         provenance=bundle.Provenance(
             data=data.name,
             sizes=data.sizes,
@@ -119,6 +129,7 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
         "pool": dense.pool.value,
         "max_steps": dense.max_steps,
         "folding": asdict(b.design.folding),
+        "datapath": b.design.datapath.value,
         "formats": {
             "input": str(lstm.source),
             **{name: str(q[0].format) for name, q in quantities.items() if isinstance(q[0], FixedSpec)},

@@ -1,4 +1,4 @@
-"""One hidden unit of the LSTM: four gate sums and the paper's arithmetic datapath behind them."""
+"""One hidden unit of the LSTM: four gate sums and the datapath behind them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import GATES, MlbAccumulatorSpec, MlbDotSpec, Schedule, SumSpec
-from rtl.adder_tree import AdderTree
+from model.spec import GATES, MlbAccumulatorSpec, MlbDotSpec, Schedule
+from rtl.cell_code import CellCode
+from rtl.gate_code import GateCode
+from rtl.hidden_code import HiddenCode
 from rtl.mlb_accumulator import MlbAccumulator
-from rtl.narrow import Narrow
-from rtl.pwl_activation import PwlActivation
-from rtl.quantity import multiply, quantize, reconstruct, start_value
+from rtl.quantity import start_value
 from rtl.shapes import code_shape, codes, named, shape_of
 from rtl.unit import Unit
 
@@ -33,6 +33,7 @@ class LstmUnit(Unit):
 
     Latency: last beat to gates 2, to ``c`` 2 and to ``h`` 3 cycles, both combinational outputs to be
     stored. Exact but for the activations' narrowing (see :class:`model.spec.LstmSpec`). No reset needed.
+    All this is the same for every datapath; values before they are stored are there as far as it computes them.
 
     Ports
     -----
@@ -110,38 +111,31 @@ class LstmUnit(Unit):
 
     def _gate(self, m: Module, k: int, z: Value) -> Signal:
         """The gate's code, one cycle after z is complete."""
-        lstm, name, pwl = self.lstm, GATES[k], self.lstm.activation(k)
-        m.submodules[f"narrow_{name}"] = narrow = Narrow(lstm.narrow_z(k))
-        m.submodules[f"pwl_activation_{name}"] = activation = PwlActivation(pwl)
-        value = named(shape_of(pwl.target), f"activation_{name}")
-        gate = named(code_shape(lstm.gates[k]), f"gate_{name}")
-        m.d.comb += [narrow.x.eq(z), activation.x.eq(narrow.o), value.eq(activation.o)]
-        code = quantize(m, name, lstm.gates[k], pwl.target, value)
+        m.submodules[f"gate_code_{GATES[k]}"] = code = GateCode(self.lstm, k, self.spec.datapath)
+        gate = named(code_shape(self.lstm.gates[k]), f"gate_{GATES[k]}")
+        m.d.comb += code.z.eq(z)
+        self._show(m, f"activation_{GATES[k]}", code, "activation")
         with m.If(self.gates_valid):
-            m.d.sync += gate.eq(code)
+            m.d.sync += gate.eq(code.o)
         return gate
 
     def _cell(self, m: Module, gates: list[Signal]) -> None:
-        """c' = f * c + i * g, as it is stored."""
-        lstm, (i, f, g, _) = self.lstm, gates
-        fc = multiply(m, "fc", lstm.product_fc, f, self.c_before)
-        ig = multiply(m, "ig", lstm.product_ig, i, g)
-        ranges = tuple((p.format.min, p.format.max) for p in (lstm.product_fc, lstm.product_ig))
-        m.submodules.adder_tree_c = adder = AdderTree(SumSpec(ranges=ranges))
-        c_raw = named(shape_of(lstm.c_raw_format), "c_raw")
-        summands: Any = adder
-        m.d.comb += [summands.x0.eq(fc), summands.x1.eq(ig), c_raw.eq(adder.o)]
-        m.d.comb += self.c.eq(quantize(m, "c", lstm.c, lstm.c_raw_format, c_raw))
+        """The code of c', from the gates and the c before."""
+        m.submodules.cell_code = cell = CellCode(self.lstm, self.spec.datapath)
+        i, f, g, _ = gates
+        m.d.comb += [cell.f.eq(f), cell.c.eq(self.c_before), cell.i.eq(i), cell.g.eq(g), self.c.eq(cell.o)]
+        self._show(m, "c_raw", cell, "raw")
 
     def _hidden(self, m: Module, o: Value) -> None:
-        """h = o * tanh(c), as it is stored."""
-        lstm = self.lstm
-        m.submodules.narrow_c = narrow = Narrow(lstm.narrow_c)
-        m.submodules.pwl_activation_c = tanh = PwlActivation(lstm.tanh)
-        t, h_raw = named(shape_of(lstm.tanh.target), "t"), named(shape_of(lstm.mac.format), "h_raw")
-        c = reconstruct(m, "reconstruct", lstm.c, self.c_now)
-        # First of all, so that no port of a unit takes the name of a value that a bench reads.
-        m.d.comb += t.eq(tanh.o)
-        m.d.comb += [narrow.x.eq(c.shift_left(lstm.widen_c)), tanh.x.eq(narrow.o)]
-        m.d.comb += h_raw.eq(multiply(m, "h", lstm.mac, o, t))
-        m.d.comb += self.h_new.eq(quantize(m, "h", lstm.h, lstm.mac.format, h_raw))
+        """The code of h, from the gate o and c'."""
+        m.submodules.hidden_code = hidden = HiddenCode(self.lstm, self.spec.datapath)
+        m.d.comb += [hidden.gate.eq(o), hidden.c.eq(self.c_now), self.h_new.eq(hidden.o)]
+        self._show(m, "t", hidden, "activation")
+        self._show(m, "h_raw", hidden, "raw")
+
+    @staticmethod
+    def _show(m: Module, name: str, part: Unit, port: str) -> None:
+        """Name a value before it is stored, if this datapath computes it."""
+        if port in part.signature.members:
+            value = getattr(part, port)
+            m.d.comb += named(value.shape(), name).eq(value)

@@ -57,7 +57,7 @@ TOP = "top"
 MAX_TABLE_LEVELS = 4  #: a table of four codes has 2**16 entries then
 FP = 0  #: levels of a quantity that is a 32-bit fixed-point number
 #: Of the 32-bit baseline: a pre-activation, an activation, and their functions, which need more segments.
-WIDE_SEGMENTS, WIDE_GUARD = 256, 16
+WIDE_SEGMENTS, WIDE_GUARD = 64, 16
 
 Accounting = Literal["pass", "serial"]
 Factors = Literal["pow2", "free"]

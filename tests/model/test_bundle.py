@@ -15,7 +15,8 @@ import pytest
 
 from model import bundle as bundles
 from model.bundle import DESIGN, FILES, SCHEMA_VERSION, Bundle, BundleError, Design, Provenance, load, save, seal
-from model.spec import Folding, Pool
+from model.family import Family
+from model.spec import Datapath, Folding, Pool
 from model.training import Scaling
 from tests.networks import random_network, stored
 from tests.sentences import is_one_sentence
@@ -23,13 +24,14 @@ from tests.sentences import is_one_sentence
 NAMES = (DESIGN, *FILES)
 
 
-def make(**choice: Any) -> Bundle:
+def make(datapath: Datapath = Datapath.TABLE, **choice: Any) -> Bundle:
     """A bundle of a random network of 3 features, 5 hidden units and 3 classes."""
     network, x = random_network(batch=6, **choice)
     design = Design(
         schema_version=SCHEMA_VERSION,
         network=network.spec(),
         folding=Folding(pe=2, simd=4),
+        datapath=datapath,
         scaling=Scaling(mean=(0.1, -2e-30, 3.0), scale=(1.0, 1 / 3, 1e20)),
         provenance=Provenance(
             data="mine.npz",
@@ -75,7 +77,14 @@ def refusal(folder: Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("choice", [{}, {"a": 5, "w": 1, "pool": Pool.MEAN, "hidden": 1}, {"a": 1, "w": 4}])
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {},
+        {"a": 5, "w": 1, "pool": Pool.MEAN, "hidden": 1, "datapath": Datapath.THRESHOLD},
+        {"a": 1, "w": 4, "datapath": Datapath.ARITHMETIC},
+    ],
+)
 def test_round_trip(tmp_path, choice):
     made = make(**choice)
     save(made, tmp_path / "new" / "bundle")
@@ -313,6 +322,8 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
     ("network.lstm.hidden", 6, "Weights wx must be uint8 of shape (4, 6, 3), not uint8 (4, 5, 3)"),
     ("network.dense.classes", 4, "Weights dense_w must be uint8 of shape (4, 5), not uint8 (3, 5)"),
     ("network.lstm.source.width", 3, "Samples must be from -4 to 3, not "),
+    ("datapath", "auto", "Bundle field datapath of"),
+    ("network.lstm.overflow", "wrap", "Datapath must be arithmetic, not 'table': Overflow of a narrowing before thr"),
     ("folding.pe", 0, "Folding pe must be 1 to 8192, not 0"),
     ("folding.simd", 8193, "Folding simd must be 1 to 8192, not 8193"),
     ("scaling.mean", [0.0, 0.0], "scaling must be one mean and scale a feature, not 2 and 3"),
@@ -356,6 +367,57 @@ def test_wrong_weights_are_named(folder, name):
     weights = {**make().weights}
     rewrite(folder, weights={k: v for k, v in {**weights, **change(weights)}.items() if v is not None})
     assert words in refusal(folder)
+
+
+def test_a_family_in_fixed_point(tmp_path):
+    """Both kinds of quantity in one bundle: what is saved loads, and what is wrong is named, not its kind."""
+    made, folder = make(Datapath.ARITHMETIC, family=Family.B_LSTM), tmp_path / "bundle"
+    save(made, folder)
+    read = load(folder)
+    assert read.network == made.network
+    assert {name: array.dtype.name for name, array in read.weights.items()} == {
+        name: "uint8" if name == "wx" else "int32" for name in made.weights
+    }
+    assert all(np.array_equal(read.weights[name], array) for name, array in made.weights.items())
+    text = (folder / DESIGN).read_bytes()
+    for where, value, words in (
+        ("network.lstm.h.format.width", 33, "Bundle field network.lstm.h of"),
+        ("network.lstm.h.format.width", 33, "Width of a fixed-point quantity must be 2 to 32 bits, not 33"),
+        ("network.lstm.h.format.signed", False, "Format of a fixed-point quantity must be signed, not 'u22.20'"),
+        ("network.lstm.c.format.frac", "20", "Bundle field network.lstm.c.format.frac of"),
+        ("network.lstm.c.format", None, "Bundle field network.lstm.c.format of"),
+        ("network.lstm.c.overflow", "bounce", "Bundle field network.lstm.c.overflow of"),
+        ("network.lstm.c.factors", [1], "Bundle field network.lstm.c.factors of"),
+        ("network.lstm.wh.2.format.frac", 19, "Fraction bits of wh must be 20, not 19"),
+        ("network.lstm.wh.2.format.width", 31, "Storage of wh must be of one kind and width for all gates"),
+        ("network.lstm.x.factors.0", 0, "Scaling factor must be from 1 to 16777215, not 0"),
+        ("network.lstm.b.0", {"factors": [1], "frac": 20, "offset": 0}, "Storage of b must be of one kind and width"),
+        (
+            "datapath",
+            "threshold",
+            "Datapath must be arithmetic, not 'threshold': Quantity must be binarized, not fixed",
+        ),
+    ):
+        (folder / DESIGN).write_bytes(text)
+        keys = tuple(int(k) if k.isdigit() else k for k in where.split("."))
+        rewrite(folder, lambda d, keys=keys, value=value: at(d, keys).__setitem__(keys[-1], value))
+        assert words in refusal(folder), where
+    (folder / DESIGN).write_bytes(text)
+    for name, array, words in (
+        ("wx", made.weights["wx"].astype(np.int32), "Weights wx must be uint8 of shape"),
+        ("wh", made.weights["wh"].astype(np.int64), "Weights wh must be int32 of shape"),
+        ("wh", np.full_like(made.weights["wh"], -(2**31)), None),
+    ):
+        rewrite(folder, weights={**made.weights, name: array})
+        assert words is None or words in refusal(folder)
+    assert np.array_equal(load(folder).weights["wh"], array)
+
+
+def test_sums_that_could_leave_64_bits_are_refused(tmp_path):
+    made = make(family=Family.FIXED32, hidden=64, features=64)
+    made.weights["wx"][:] = 2**31 - 1  # type: ignore[index]
+    with pytest.raises(ValueError, match=r"Sums z must be at most 2305843009213693951 in size, not 29514"):
+        made.network.check_weights(made.weights)
 
 
 WRONG_SAMPLES: dict[str, tuple[Callable[[Any, Any], dict[str, Any]], str]] = {

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -170,7 +171,8 @@ def test_rom(bundle, tmp_path, kind):
 def test_simulate(bundle, simulator, tmp_path):
     found = answer("simulate", bundle, "--sequences", 2, "--simulator", simulator, "--out", tmp_path, "--pe", 4)
     assert (found["sequences"], found["differing"], found["first_difference"]) == (2, 0, None)
-    assert found["compared"] == 2 * (8 * (8 + (3 * 4 + 5) * 4) + 10 + 1)
+    assert found["datapath"] == "threshold"  # what train writes
+    assert found["compared"] == 2 * (8 * (8 + (2 * 4 + 5) * 4) + 10 + 1)
     assert found["accuracy_rtl"] == found["accuracy_golden"] <= 1
     assert found["cycles_per_sequence"] == found["cycles_per_sequence_predicted"] > 0
     assert found["cycles"] >= 2 * found["cycles_per_sequence"]
@@ -178,13 +180,37 @@ def test_simulate(bundle, simulator, tmp_path):
     assert found["seconds"] > 0
 
 
+#: what the Verilog of each datapath has behind z, of these modules
+BEHIND_Z = {
+    "arithmetic": {"pwl_activation", "mac"},
+    "threshold": {"threshold_activation", "pwl_activation", "mac"},
+    "table": {"threshold_activation", "table_product"},
+}
+
+
+@pytest.mark.parametrize("datapath", BEHIND_Z)
+def test_generate_every_datapath(datapath, bundle, tmp_path):
+    assert answer("generate", bundle, "--out", tmp_path, "--datapath", datapath)["datapath"] == datapath
+    modules = set(re.findall(r"^module (\w+)", (tmp_path / "network.v").read_text(), re.MULTILINE))
+    assert modules & set().union(*BEHIND_Z.values()) == BEHIND_Z[datapath]
+
+
+def test_auto_takes_the_smallest_and_says_so(bundle, tmp_path):
+    result = run("generate", bundle, "--out", tmp_path, "--datapath", "auto", "--json")
+    said = re.search(r"Datapath (\w+) is the smallest: (.*?) (?:um2|NAND2 equivalents) a hidden unit", result.stderr)
+    assert said is not None
+    areas = {name: float(area.replace(",", "")) for name, area in re.findall(r"(\w+) ([\d,.]+\d)", said[2])}
+    assert set(areas) == {"arithmetic", "threshold", "table"}
+    assert said[1] == min(areas, key=lambda name: areas[name]) == json.loads(result.stdout)["datapath"]
+
+
 def test_a_difference_is_shown_and_fails(bundle, simulator, tmp_path, monkeypatch):
     """The hardware gets one other weight than the golden function."""
 
-    def faulty(network: Any, folding: Any, weights: Any, storage: Any) -> Network:
+    def faulty(schedule: Any, weights: Any, storage: Any) -> Network:
         wx = weights["wx"].copy()
         wx[1, 3, 4] ^= 1
-        return Network(network, folding, {**weights, "wx": wx}, storage)
+        return Network(schedule, {**weights, "wx": wx}, storage)
 
     monkeypatch.setattr("sim.network.Network", faulty)
     options = ["--sequences", 2, "--simulator", simulator, "--out", tmp_path]
@@ -233,6 +259,10 @@ NOTHING = "nothing/to/see"  #: a path that is not there
 
 #: command line -> words of the refusal; words with @ stand for paths
 BAD: dict[str, str] = {
+    "train --family b_lstm --levels 1,1": "Option --levels must go with mubinn1 or mubinn2, not with b_lstm",
+    "train --family fixed32 --factors free": "Option --factors must go with mubinn1 or mubinn2, not with fixed32",
+    "train --family mubinn1 --factors free": "Factors of mubinn1 must be pow2, not 'free'",
+    "train --family fixed32 --datapath table": "Datapath must be arithmetic, not 'table': Quantity must be binarized",
     "train --levels 0,3": "Number of activation levels must be 1 to 5, not 0",
     "train --levels 9,9": "Number of activation levels must be 1 to 5, not 9",
     "train --levels 3,6": "Number of weight levels must be 1 to 5, not 6",
@@ -256,7 +286,9 @@ BAD: dict[str, str] = {
     "generate": "Exactly one of BUNDLE and --unit must be given, not neither",
     "generate @bundle --unit popcount": "Exactly one of BUNDLE and --unit must be given, not both",
     "generate @bundle --set n=3": "Option --set must go with --unit, not with a bundle: 'n=3'",
-    "synth --unit popcount --pe 2": "Options --pe and --simd must go with a bundle, not with --unit 'popcount'",
+    "synth --unit popcount --pe 2": "Options --pe, --simd and --datapath must go with a bundle, not with --unit 'po",
+    "generate --unit popcount --datapath auto": "Options --pe, --simd and --datapath must go with a bundle, not with",
+    "train --levels 5,1 --datapath table": "Datapath must be arithmetic or threshold, not 'table': Table must have",
     "generate --unit popcont": "Unit must be one of popcount, bit_sum, xnor_dot, ",
     "generate --unit popcount --set m=3": "Setting of popcount must be one of n=..., stages=..., final=..., not 'm=3'",
     "generate --unit popcount --set n": "Setting of popcount must be one of n=..., stages=..., final=..., not 'n'",
@@ -352,6 +384,10 @@ def test_no_simulator_is_one_sentence(name, bundle, tmp_path):
         "simulate @bundle --sequences 0",
         "simulate @bundle --stall 1",
         "simulate @bundle --pe two",
+        "train --datapath fastest",
+        "generate @bundle --datapath fastest",
+        "simulate @bundle --datapath Table",
+        "synth @bundle --datapath fastest",
         "generate @bundle --weights flash",
         "synth @bundle --effort most",
         "synth @bundle --timeout nan",
@@ -431,3 +467,23 @@ def test_control_c_keeps_the_finished_epochs(tmp_path):
     assert f"Stopped; {tmp_path / 'out'} holds every finished epoch, and the same command continues." in err
     assert "Traceback" not in err
     assert files(tmp_path / "out") == ["checkpoint.pt"]
+
+
+def test_the_delay_table_adds_up(monkeypatch):
+    """Every unit 10 gates deep, 2 ns and 5 um2: then a cell operation is 10 times its uses deep, and so on."""
+    report = SimpleNamespace(depth=10, delay=2.0, delay_unit="ns", area=5.0, library="none")
+    monkeypatch.setattr("scripts.table.synthesize", lambda *_, **__: report)
+    found = answer("table", "delay", "--cell", "1,1", "--features", "2", "--hidden", "3", "--jobs", "1")
+    cells = {(c["activation"], c["weight"], c["datapath"]): c for c in found["cells"]}
+    assert set(cells) == {(1, 1, "arithmetic"), (1, 1, "threshold"), (1, 1, "table"), ("FP", "FP", "arithmetic")}
+    base, table = cells["FP", "FP", "arithmetic"], cells[1, 1, "table"]
+    # 4 x 5 multiply-accumulates, 5 activations, 3 products, a sum; 4 dot products, 4 gates, two tables.
+    assert (base["delay_depth"], base["delay_sta_ns"], base["area"]) == (290, 58.0, 25.0)
+    assert (table["delay_depth"], table["delay_sta_ns"], table["area"]) == (100, 20.0, 25.0)
+    assert (table["ratio_depth"], table["ratio_sta"], table["ratio_area_delay"]) == (2.9, 2.9, 2.9)
+    serial = answer("table", "delay", "--cell", "1,1", "--features", "2", "--hidden", "3", "--accounting", "serial")
+    assert [c["delay_depth"] for c in serial["cells"] if c["datapath"] == "table"] == [260]
+
+
+def test_a_cell_that_cannot_be_is_one_sentence():
+    assert refusal("table", "delay", "--cell", "3") == "Cell must be two of 1, 2, 3, 4, 5, FP such as 3,3, not '3'"
