@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from cocotb.types import Logic
@@ -39,6 +39,20 @@ def stored(handle: Any, signed: bool) -> int:
         return value.to_signed() if signed else value.to_unsigned()
     except ValueError:
         return int(UNKNOWN)
+
+
+def field(handle: Any, low: int, width: int, signed: bool) -> int:
+    """The stored integer in bits ``low`` to ``low + width - 1`` of a signal; ``UNKNOWN`` if a bit of it is X or Z."""
+    word = stored(handle, signed=False)
+    if word == UNKNOWN:
+        return word
+    sign = (1 << width - 1) if signed else 0
+    return ((word >> low & ((1 << width) - 1)) ^ sign) - sign
+
+
+def stalls(seed: int, stream: Literal["i", "o"]) -> np.random.Generator:
+    """Decides when a stream waits. ``sim/bulk.cpp`` draws the same numbers from the same state."""
+    return np.random.Generator(np.random.PCG64([seed, 1 if stream == "i" else 2]))
 
 
 def output(handle: Any, signed: bool, elements: Sequence[int] | None) -> int | list[int]:
