@@ -28,7 +28,6 @@ def run_bulk(
     public: Mapping[str, Sequence[str]],
     vectors: Mapping[str, NDArray[np.uint8]],
     settings: Mapping[str, Any],
-    waves: bool = False,
     timeout_s: float = 3600,
     on_progress: Progress = None,
 ) -> dict[str, NDArray[np.int64]]:
@@ -41,8 +40,6 @@ def run_bulk(
     SimulationError
         If building or running fails or takes longer than ``timeout_s`` seconds, or a stream breaks its protocol.
     """
-    if waves:
-        raise SimulationError("Waves must be recorded with icarus or verilator, not 'bulk'")
     start, folder = time.monotonic(), folder.resolve()
     env = environment("bulk")
     prepare(folder, (top, public, FLAGS, MAKE), [*sources, HARNESS])

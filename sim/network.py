@@ -21,7 +21,7 @@ from sim.bulk import run_bulk
 from sim.job import UNKNOWN
 from sim.probes import STAGE
 from sim.runner import Progress, run_bench
-from sim.simulators import SimulatorName
+from sim.simulators import SimulationError, SimulatorName
 
 TOP = "network"
 
@@ -113,6 +113,8 @@ def simulate(
     SimulationError
         If the simulation cannot be run, or a stream breaks its protocol.
     """
+    if waves and simulator == "bulk":
+        raise SimulationError("Waves must be recorded with icarus or verilator, not 'bulk'")
     golden, schedule = run(network, weights, samples), Schedule(network=network, folding=folding)
     folder.mkdir(parents=True, exist_ok=True)
     if verilog is None:
@@ -162,9 +164,8 @@ def observe(
         "seed": seed,
         "patience": SILENCE * schedule.sequence_cycles(steps) + 1000,
     }
-    engine = (
-        run_bulk if simulator == "bulk" else partial(run_bench, "sim.bench_network", simulator=simulator, seed=seed)
-    )
+    cocotb = partial(run_bench, "sim.bench_network", simulator=simulator, seed=seed, waves=waves)
+    engine = run_bulk if simulator == "bulk" else cocotb
     return engine(
         sources=[verilog],
         top=TOP,
@@ -172,7 +173,6 @@ def observe(
         public=PUBLIC,
         vectors={"payloads": probes.payloads(schedule, samples)},
         settings=settings,
-        waves=waves,
         timeout_s=timeout_s,
         on_progress=on_progress,
     )

@@ -10,7 +10,8 @@ import pytest
 from model.spec import Folding, Pool, Schedule
 from rtl.network import Network
 from rtl.verilog import emit
-from sim.network import STAGE, simulate
+from sim.network import simulate
+from sim.probes import STAGE
 from sim.simulators import SimulationError, choose
 from tests.faults import plant
 from tests.networks import random_network, stored
