@@ -1,6 +1,7 @@
 """Cycles a second of every engine that simulates a network, one after another in one run.
 
 Example: python -m scripts.bench_simulators runs/bonn/bundle
+Simulation is in seconds of processor time (each runs on one core), building and start in seconds that pass.
 Every named value is recorded and compared, as ``xnorforge simulate`` does; each design is built anew.
 """
 

@@ -110,7 +110,7 @@ def simulate(
                     "cycles a sequence",
                     f"{result.cycles_per_sequence or 'varying (stalls)'}; by the formula {predicted}",
                 ),
-                ("cycles a second", f"{result.cycles / result.run_s:,.0f}; with building {built:,.0f}"),
+                ("cycles a second", f"{result.cycles / result.run_s:,.0f} of a processor; with building {built:,.0f}"),
                 ("time", f"{seconds:.0f} s"),
                 ("logs and vectors", folder),
             ],

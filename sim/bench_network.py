@@ -25,7 +25,7 @@ async def record(dut) -> None:
     vectors, settings = job.load()
     arrays = {name: np.full(shape, fill, np.int64) for name, (shape, fill) in settings["arrays"].items()}
     recorder = Recorder(dut, settings, arrays)
-    source = Source(dut, vectors["payloads"], settings, arrays["taken"])
+    source = Source(dut, "i", vectors["payloads"], settings)
     sink = Sink(dut, settings, arrays)
     Clock(dut.clk, 10, unit="ns").start()
     dut.rst.value = 1
@@ -33,7 +33,7 @@ async def record(dut) -> None:
     for _ in range(2):
         await RisingEdge(dut.clk)
     dut.rst.value = 0
-    cycle, idle, start = 0, 0, time.perf_counter()
+    cycle, idle, start = 0, 0, time.process_time()
     while not sink.complete and idle < settings["patience"]:
         source.drive()
         sink.drive()
@@ -43,36 +43,39 @@ async def record(dut) -> None:
         moved |= sink.sample(cycle)
         await RisingEdge(dut.clk)
         cycle, idle = cycle + 1, 0 if moved else idle + 1
-    nanoseconds = int(1e9 * (time.perf_counter() - start))
+    nanoseconds = int(1e9 * (time.process_time() - start))
+    arrays["taken"][:] = source.taken[:: settings["steps"]]
     job.save(**arrays, cycles=np.array(cycle), nanoseconds=np.array(nanoseconds))
 
 
 class Source:
-    """Drives stream ``i``: waits at random before a sample if asked to, then holds it until it is taken."""
+    """Drives a stream: waits at random before a payload if asked to, then holds it until it is taken."""
 
-    def __init__(self, dut: Any, payloads: np.ndarray, settings: dict[str, Any], taken: np.ndarray) -> None:
-        self._dut, self._stall = dut, settings["stall"]
-        self._random = job.stalls(settings["seed"], "i")
+    def __init__(self, dut: Any, name: str, payloads: np.ndarray, settings: dict[str, Any]) -> None:
+        self._valid_port, self._payload, self._ready = (
+            getattr(dut, f"{name}__{part}") for part in ("valid", "payload", "ready")
+        )
+        self._stall, self._random = settings["stall"], job.stalls(settings["seed"], name)
         self._payloads = [int.from_bytes(row.tobytes(), "little") for row in payloads]
-        self._next, self._valid, self._steps, self._taken = 0, False, settings["steps"], taken
+        self._next, self._valid = 0, False
+        self.taken = np.full(len(payloads), -1, np.int64)  #: cycle in which each was
 
     def idle(self) -> None:
-        self._dut.i__valid.value = 0
+        self._valid_port.value = 0
 
     def drive(self) -> None:
         if self._next < len(self._payloads) and not self._valid and self._random.random() >= self._stall:
             self._valid = True
-            self._dut.i__payload.value = self._payloads[self._next]
-            self._dut.i__valid.value = 1
+            self._payload.value = self._payloads[self._next]
+            self._valid_port.value = 1
         elif not self._valid:
             self.idle()
 
     def sample(self, cycle: int) -> bool:
-        """Whether a sample is taken at the end of this cycle."""
-        if not (self._valid and self._dut.i__ready.value == 1):
+        """Whether a payload is taken at the end of this cycle."""
+        if not (self._valid and self._ready.value == 1):
             return False
-        if self._next % self._steps == 0:
-            self._taken[self._next // self._steps] = cycle
+        self.taken[self._next] = cycle
         self._next, self._valid = self._next + 1, False
         return True
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def run_bulk(
         control = public_signals(folder, {k: v for k, v in public.items() if k != top}, "rd")
         command = ["verilator", *FLAGS, "--top-module", top, "--Mdir", str(program.parent), "-MAKEFLAGS", MAKE]
         command += [str(control), *(str(p.resolve()) for p in sources), str(HARNESS)]
-        if code := run_child(command, env, folder / "build.log", timeout_s):
+        if code := run_child(command, env, folder / "build.log", timeout_s, since=start):
             raise SimulationError(
                 f"Building with verilator must succeed, and it stopped ({code}): {last_error(folder)}"
             )
@@ -65,9 +65,10 @@ def run_bulk(
         [str(program), str(folder / "bulk.txt")],
         env,
         folder / "simulation.log",
-        timeout_s - (time.monotonic() - start),
+        timeout_s,
         folder / PROGRESS,
         on_progress,
+        since=start,
     )
     if code:
         raise SimulationError(f"Bulk simulation must run to its end, and it stopped ({code}): {last_error(folder)}")
@@ -97,8 +98,7 @@ def _words(
     yield f"samples {folder / 'samples.bin'}\nobserved {folder / 'observed.bin'}\nprogress {folder / PROGRESS}"
     yield from (f"{name} {places[name][0]}" for name in ("taken", "cycle_logits", "cycles", "nanoseconds"))
     yield f"stall {math.ceil(settings['stall'] * 2**53)}"
-    streams: tuple[Literal["i", "o"], ...] = ("i", "o")
-    for stream in streams:
+    for stream in ("i", "o"):
         state = job.stalls(settings["seed"], stream).bit_generator.state["state"]
         for number in (state["state"], state["inc"]):
             yield f"high {number >> 64} low {number & (1 << 64) - 1}"

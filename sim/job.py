@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from cocotb.types import Logic
@@ -50,9 +50,9 @@ def field(handle: Any, low: int, width: int, signed: bool) -> int:
     return ((word >> low & ((1 << width) - 1)) ^ sign) - sign
 
 
-def stalls(seed: int, stream: Literal["i", "o"]) -> np.random.Generator:
+def stalls(seed: int, stream: str) -> np.random.Generator:
     """Decides when a stream waits. ``sim/bulk.cpp`` draws the same numbers from the same state."""
-    return np.random.Generator(np.random.PCG64([seed, 1 if stream == "i" else 2]))
+    return np.random.Generator(np.random.PCG64([seed, ord(stream)]))
 
 
 def output(handle: Any, signed: bool, elements: Sequence[int] | None) -> int | list[int]:

@@ -66,8 +66,9 @@ class Result:
     """The outcome of a simulation; ``labels`` are those of the Verilog, ``golden_labels`` what they should be.
 
     ``cycles`` counts from reset to the last result; ``cycles_per_sequence`` from the first sample being
-    taken to the result being valid (None if they differ, as with stalls). ``run_s`` are the seconds in which the
-    cycles ran, ``total_s`` those with building (unless that was done before) and start.
+    taken to the result being valid (None if they differ, as with stalls). ``run_s`` are the
+    seconds of processor time (of one core) that the cycles took, ``total_s`` those that passed with building (unless
+    that was done before) and start.
     """
 
     sequences: int
@@ -151,7 +152,8 @@ def observe(
 ) -> dict[str, NDArray[np.int64]]:
     """The arrays of :func:`sim.probes.arrays` as the Verilog gives them, the same for every simulator.
 
-    And ``cycles`` from reset to the last result, and ``nanoseconds``, the time they took. See :func:`simulate`.
+    And ``cycles`` from reset to the last result, and ``nanoseconds``, the processor time they took. For the parameters
+    see :func:`simulate`.
     """
     sequences, steps, _ = samples.shape
     settings: dict[str, Any] = {

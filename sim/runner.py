@@ -123,10 +123,12 @@ def run_child(
     timeout_s: float,
     progress: Path | None = None,
     on_progress: Progress = None,
+    since: float | None = None,
 ) -> int:
     """Run a process group to its end; kill all of it on a time-out or an interrupt.
 
-    ``on_progress`` is told the number that the child keeps in file ``progress``.
+    ``on_progress`` is told the number that the child keeps in file ``progress``. The time began ``since``
+    (of ``time.monotonic``), now if not given.
     """
     env = {**env, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH", "")]))}
     with open(log, "w") as output:
@@ -139,7 +141,7 @@ def run_child(
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-        deadline = time.monotonic() + timeout_s
+        deadline = (time.monotonic() if since is None else since) + timeout_s
         try:
             while True:
                 rest = deadline - time.monotonic()

@@ -177,7 +177,7 @@ def test_simulate(bundle, simulator, tmp_path):
     assert found["cycles"] >= 2 * found["cycles_per_sequence"]
     assert (found["simulator"], found["folder"]) == (simulator, str(tmp_path))
     assert found["seconds"] > 0
-    assert found["cycles_per_second"] > found["cycles_per_second_with_build"] > 0
+    assert min(found["cycles_per_second"], found["cycles_per_second_with_build"]) > 0
 
 
 def test_simulate_the_whole_test_set(bundle, tmp_path, monkeypatch):
