@@ -53,7 +53,6 @@ def simulate(
     Exits with status 1 if anything differs, and says where first.
 
     Example: xnorforge simulate runs/digits/bundle --sequences 100 --stall 0.2
-    Example: xnorforge simulate runs/digits/bundle --all
     """
     if whole and sequences is not None:
         raise UsageError(f"Exactly one of --all and --sequences must be given, not both: {sequences!r}")
