@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from model.spec import Folding, MemoryImage, NetworkSpec, Pool, Schedule, Weights, memory_images
+from model.spec import MemoryImage, Pool, Schedule, Weights, memory_images
 from rtl.dense_layer import DenseLayer
 from rtl.lstm_layer import Beat, LstmLayer
 from rtl.shapes import shape_of
@@ -24,8 +24,8 @@ class Network(Unit):
 
     Parameters
     ----------
-    network, folding, weights
-        What is computed, on how much hardware, with which weight codes.
+    schedule, weights
+        What is computed, on which hardware, with which weight codes.
     storage
         Where the weights are. ``EXTERNAL`` adds, for each memory, the ports ``<name>_addr`` (Out) and
         ``<name>_data`` (In), the word of the address one cycle before.
@@ -42,13 +42,13 @@ class Network(Unit):
 
     def __init__(
         self,
-        network: NetworkSpec,
-        folding: Folding,
+        schedule: Schedule,
         weights: Weights,
         storage: WeightStorage = WeightStorage.INLINE,
     ) -> None:
-        self.spec = Schedule(network=network, folding=folding)
-        self.images, self.storage = memory_images(self.spec, weights), storage
+        self.spec = schedule
+        self.images, self.storage = memory_images(schedule, weights), storage
+        network = schedule.network
         lstm, classes = network.lstm, network.dense.classes
         sample = data.StructLayout({"x": data.ArrayLayout(shape_of(lstm.source), lstm.features), "last": 1})
         result = data.StructLayout(

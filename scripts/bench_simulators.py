@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from scripts.console import BundlePath, Json, Pe, Simd, command, emit_json, err, folding_line, open_bundle, out
+from scripts.console import BundlePath, Json, Pe, Simd, built_as, command, emit_json, err, open_bundle, out
 from sim.network import simulate
 from sim.simulators import SimulationError, SimulatorName, choose
 
@@ -39,7 +39,7 @@ def main(bundle: BundlePath, pe: Pe = None, simd: Simd = None, json: Json = Fals
         err.print(f"running {CALLED[name]}")
         with tempfile.TemporaryDirectory() as folder:
             result = simulate(
-                loaded.network, loaded.weights, schedule.folding, loaded.samples[:sequences],
+                schedule, loaded.weights, loaded.samples[:sequences],
                 folder=Path(folder), simulator=name,
             )  # fmt: skip
         cases.append(
@@ -55,10 +55,10 @@ def main(bundle: BundlePath, pe: Pe = None, simd: Simd = None, json: Json = Fals
             }
         )
     if json:
-        emit_json({"folding": folding_line(schedule), "cases": cases})
+        emit_json({"built_as": built_as(schedule), "cases": cases})
     else:
         out.print(
-            f"{folding_line(schedule)}\n\n| engine | sequences | cycles | differing | cycles/s | build and start, s |"
+            f"{built_as(schedule)}\n\n| engine | sequences | cycles | differing | cycles/s | build and start, s |"
         )
         out.print("|---|---|---|---|---|---|")
         for c in cases:

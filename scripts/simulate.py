@@ -11,14 +11,15 @@ import typer
 from model.workflow import accuracy
 from scripts.console import (
     BundlePath,
+    DatapathOption,
     Json,
     Pe,
     Simd,
     UsageError,
+    built_as,
     command,
     emit_json,
     err,
-    folding_line,
     open_bundle,
     out,
     percent,
@@ -27,6 +28,7 @@ from scripts.console import (
 from sim.network import as_dict
 from sim.network import simulate as run
 from sim.simulators import choose
+from synth.liberty import find_liberty
 
 ENGINES = (
     "icarus or verilator, for cocotb, or bulk: Verilator with a compiled bench, for many sequences. "
@@ -45,6 +47,7 @@ def simulate(
     waves: Annotated[bool, typer.Option("--waves", help="Keep a waveform file.")] = False,
     pe: Pe = None,
     simd: Simd = None,
+    datapath: DatapathOption = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Work folder; RUN/simulation if not given.")] = None,
     json: Json = False,
 ) -> None:
@@ -56,15 +59,17 @@ def simulate(
     """
     if whole and sequences is not None:
         raise UsageError(f"Exactly one of --all and --sequences must be given, not both: {sequences!r}")
-    (loaded, schedule), chosen = open_bundle(bundle, pe, simd), choose(simulator or ("bulk" if whole else None))
+    (loaded, schedule), chosen = (
+        open_bundle(bundle, pe, simd, datapath, find_liberty()),
+        choose(simulator or ("bulk" if whole else None)),
+    )
     samples, start = loaded.samples[: None if whole else sequences or 100], time.monotonic()
     folder = out_folder or bundle.resolve().parent / f"simulation-{chosen}"
     what = f"{chosen}: {len(samples)} sequences of {samples.shape[1]} steps"
     with err.status(f"{what}, building") as status:
         result = run(
-            loaded.network,
+            schedule,
             loaded.weights,
-            schedule.folding,
             samples,
             folder=folder,
             simulator=chosen,
@@ -89,6 +94,7 @@ def simulate(
         "cycles_per_step": schedule.step_cycles,
         "cycles_per_second": round(result.cycles / result.run_s, 1),
         "cycles_per_second_with_build": round(built, 1),
+        "datapath": schedule.datapath.value,
         "seconds": round(seconds, 2),
         "simulator": chosen,
         "folder": str(folder),
@@ -97,7 +103,7 @@ def simulate(
         emit_json(figures)
     else:
         table(
-            f"Simulated with {chosen}: {folding_line(schedule)}",
+            f"Simulated with {chosen}: {built_as(schedule)}",
             [
                 ("sequences", result.sequences),
                 ("values compared", f"{result.compared:,}"),

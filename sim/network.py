@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.golden import Trace, run
-from model.spec import GATES, Folding, NetworkSpec, Schedule, Weights
+from model.spec import GATES, Schedule, Weights
 from rtl.network import Network
 from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from sim import probes
 from sim.bulk import run_bulk
 from sim.job import UNKNOWN
-from sim.probes import STAGE
 from sim.runner import Progress, run_bench
 from sim.simulators import SimulationError, SimulatorName
 
@@ -84,9 +83,8 @@ class Result:
 
 
 def simulate(
-    network: NetworkSpec,
+    schedule: Schedule,
     weights: Weights,
-    folding: Folding,
     samples: NDArray[np.int64],
     *,
     folder: Path,
@@ -98,7 +96,7 @@ def simulate(
     timeout_s: float = 3600,
     on_progress: Progress = None,
 ) -> Result:
-    """Run ``samples`` (sequences, steps, features) through the Verilog and compare every named value.
+    """Run ``samples`` (sequences, steps, features) through the Verilog and compare every named value it computes.
 
     Parameters
     ----------
@@ -116,11 +114,11 @@ def simulate(
     """
     if waves and simulator == "bulk":
         raise SimulationError("Waves must be recorded with icarus or verilator, not 'bulk'")
-    golden, schedule = run(network, weights, samples), Schedule(network=network, folding=folding)
+    golden = run(schedule.network, weights, samples)
     folder.mkdir(parents=True, exist_ok=True)
     if verilog is None:
         verilog = folder / f"{TOP}.v"
-        verilog.write_text(emit(Network(network, folding, weights, WeightStorage.INLINE), TOP))
+        verilog.write_text(emit(Network(schedule, weights, WeightStorage.INLINE), TOP))
     start = time.perf_counter()
     observed = observe(
         schedule,
@@ -183,7 +181,7 @@ def observe(
 def _compare(golden: Trace, observed: dict[str, NDArray[np.int64]], schedule: Schedule, total_s: float) -> Result:
     compared = differing = 0
     first: tuple[tuple[int, int, int], Difference] | None = None
-    for order, (name, stage) in enumerate(STAGE.items()):
+    for order, (name, stage) in enumerate(probes.computed(schedule).items()):
         expected, got = np.asarray(getattr(golden, name)), observed[name]
         wrong = np.flatnonzero(expected != got)
         compared, differing = compared + expected.size, differing + len(wrong)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from model.spec import GATES, Format, Schedule
 from sim.job import UNKNOWN
 
-#: Which pipeline stage shows a value; values of one stage are told apart by their order here.
+#: Which pipeline stage shows a value, if the datapath computes it; those of one stage are in order here.
 STAGE = {
     "x": "x_valid",
     "z": "gates_valid",
@@ -63,6 +63,11 @@ class Stage:
     fields: tuple[Field, ...]
 
 
+def computed(schedule: Schedule) -> dict[str, str]:
+    """``STAGE`` of the values that the datapath computes."""
+    return {name: stage for name, stage in STAGE.items() if name not in schedule.datapath.uncomputed}
+
+
 def stages(schedule: Schedule) -> tuple[Stage, ...]:
     """The stages of the LSTM layer and the named values they show."""
     lstm, pe, hidden, layer = schedule.network.lstm, schedule.pe, schedule.network.lstm.hidden, "lstm_layer"
@@ -83,7 +88,7 @@ def stages(schedule: Schedule) -> tuple[Stage, ...]:
         found[STAGE["x"]].append(
             Field(array="x", place=i, signal=f"{layer}.x", width=code.width, signed=False, low=low)
         )
-    for name, numbers in formats.items():
+    for name, numbers in ((n, formats[n]) for n in computed(schedule) if n in formats):
         for k, number in enumerate(numbers):
             signal = "h_new" if name == "h" else name if len(numbers) == 1 else f"{name}_{GATES[k]}"
             found.setdefault(STAGE[name], []).extend(
@@ -132,7 +137,7 @@ def arrays(schedule: Schedule, sequences: int, steps: int) -> dict[str, tuple[tu
         {"label": (sequences,), "logits": (sequences, schedule.network.dense.classes)},
     )
     found: dict[str, tuple[tuple[int, ...], int]] = {}
-    for name, stage in STAGE.items():
+    for name, stage in computed(schedule).items():
         row = (lstm.features,) if name == "x" else (lstm.hidden,)
         gates = (len(GATES),) if name in ("z", "activation", "gate") else ()
         found[name] = (results.get(name, (sequences, steps, *gates, *row)), int(UNKNOWN))

@@ -1,5 +1,6 @@
 """Specifications: one frozen object describes a unit or a layer; golden function and generator are built from it."""
 
+from model.spec.datapath import Datapath
 from model.spec.fixed import Format, Ints, NarrowSpec, Overflow, Rounding
 from model.spec.folding import Folding, MemoryImage, Schedule, memory_images
 from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, ReconstructSpec
@@ -25,6 +26,7 @@ __all__ = [
     "MAX_LEVELS",
     "BitSumSpec",
     "ConstantMultiplierSpec",
+    "Datapath",
     "DenseSpec",
     "Folding",
     "Format",

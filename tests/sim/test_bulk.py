@@ -37,7 +37,7 @@ class Case:
     def simulate(self, verilog: Path, simulator: SimulatorName, stall: float = 0.0, **more: object) -> Result:
         folder = verilog.parent / simulator
         return simulate(
-            self.spec, self.weights, FOLDING, self.samples,
+            Schedule(network=self.spec, folding=FOLDING), self.weights, self.samples,
             folder=folder, simulator=simulator, verilog=verilog, stall=stall, **more,  # type: ignore[arg-type]
         )  # fmt: skip
 
@@ -51,10 +51,10 @@ def case(simulator, tmp_path_factory):
     network, x = random_network(a=2, w=3, hidden=5, pool=Pool.MEAN, gain=4.0)
     spec, weights = network.spec(), network.weights()
     good, faulty = (tmp_path_factory.mktemp(name) / "network.v" for name in ("good", "faulty"))
-    good.write_text(emit(Network(spec, FOLDING, weights), "network"))
+    good.write_text(emit(Network(Schedule(network=spec, folding=FOLDING), weights), "network"))
     other = {name: array.copy() for name, array in weights.items()}
     other["wh"][3, 2, 0] ^= 1
-    text = emit(Network(spec, FOLDING, other), "network")
+    text = emit(Network(Schedule(network=spec, folding=FOLDING), other), "network")
     # The payload changes while it waits, which nobody sees where nothing ever waits.
     text, count = re.subn(r"(assign o__payload = )(.*);", r"\1\2 ^ !o__ready;", text)
     assert count == 1
