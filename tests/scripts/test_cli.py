@@ -172,8 +172,8 @@ def test_rom(bundle, tmp_path, kind):
 def test_simulate(bundle, simulator, tmp_path):
     found = answer("simulate", bundle, "--sequences", 2, "--simulator", simulator, "--out", tmp_path, "--pe", 4)
     assert (found["sequences"], found["differing"], found["first_difference"]) == (2, 0, None)
-    assert found["datapath"] == "threshold"  # what train writes
-    assert found["compared"] == 2 * (8 * (8 + (2 * 4 + 5) * 4) + 10 + 1)
+    assert found["datapath"] == "table"  # what train writes for two levels
+    assert found["compared"] == 2 * (8 * (8 + (2 * 4 + 2) * 4) + 10 + 1)
     assert found["accuracy_rtl"] == found["accuracy_golden"] <= 1
     assert found["cycles_per_sequence"] == found["cycles_per_sequence_predicted"] > 0
     assert found["cycles"] >= 2 * found["cycles_per_sequence"]
