@@ -12,9 +12,8 @@ import torch
 
 from model import bundle, golden
 from model.data import Dataset
-from model.family import Family
 from model.spec import Datapath, FixedSpec, Folding, MlbSpec, Quantity
-from model.training import Progress, TrainConfig, predictions, train, untrained
+from model.training import Progress, TrainConfig, predictions, train
 
 
 def golden_labels(b: bundle.Bundle, batch: int = 100) -> np.ndarray:
@@ -43,14 +42,14 @@ def train_to_bundle(
 
     Raises
     ------
-    ValueError
-        If the datapath cannot be built for such a network, or (TrainingError) the folder holds another run.
+    TrainingError
+        If the folder holds another run.
+    BundleError
+        If the datapath cannot be built for the network.
     AssertionError
         If ``eval()`` and the golden function disagree on a test sample (a defect).
     """
     start = time.monotonic()
-    if config.family is not Family.FLOAT:
-        datapath.check(untrained(config, data).spec().lstm)
     trained = train(config, data, folder, progress)
     x, y = data.part("test")
     scaled = torch.from_numpy(trained.scaling.apply(x))

@@ -34,7 +34,7 @@ def main(
     data: Annotated[str, typer.Option(help="digits, bonn or both, separated by a comma.")] = "digits,bonn",
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of all runs.")] = Path("runs/check"),
     data_root: Annotated[Path | None, typer.Option(help="Folder of the presets' data; else XNORFORGE_DATA.")] = None,
-    simulator: Annotated[str | None, typer.Option(help="icarus or verilator.")] = None,
+    simulator: Annotated[str | None, typer.Option(help="icarus, verilator or bulk.")] = None,
 ) -> None:
     """Train (once), simulate and print one line a case; exits with status 1 if any value differs."""
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""``xnorforge simulate``: cocotb on the emitted Verilog against the golden function."""
+"""``xnorforge simulate``: the emitted Verilog against the golden function."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from scripts.console import (
     Json,
     Pe,
     Simd,
+    UsageError,
     built_as,
     command,
     emit_json,
@@ -29,12 +30,18 @@ from sim.network import simulate as run
 from sim.simulators import choose
 from synth.liberty import find_liberty
 
+ENGINES = (
+    "icarus or verilator, for cocotb, or bulk: Verilator with a compiled bench, for many sequences. "
+    "What is there for cocotb if not given; bulk with --all."
+)
+
 
 @command
 def simulate(
     bundle: BundlePath,
-    sequences: Annotated[int, typer.Option(min=1, help="Test sequences to run; all there are if fewer.")] = 100,
-    simulator: Annotated[str | None, typer.Option(help="icarus or verilator; what is there if not given.")] = None,
+    sequences: Annotated[int | None, typer.Option(min=1, help="Test sequences to run.", show_default="100")] = None,
+    whole: Annotated[bool, typer.Option("--all", help="Run the whole test set of the bundle.")] = False,
+    simulator: Annotated[str | None, typer.Option(help=ENGINES)] = None,
     stall: Annotated[float, typer.Option(min=0, max=0.95, help="Probability that a stream waits, each cycle.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the stalls.")] = 0,
     waves: Annotated[bool, typer.Option("--waves", help="Keep a waveform file.")] = False,
@@ -50,10 +57,16 @@ def simulate(
 
     Example: xnorforge simulate runs/digits/bundle --sequences 100 --stall 0.2
     """
-    (loaded, schedule), chosen = open_bundle(bundle, pe, simd, datapath, find_liberty()), choose(simulator)
-    samples, start = loaded.samples[:sequences], time.monotonic()
+    if whole and sequences is not None:
+        raise UsageError(f"Exactly one of --all and --sequences must be given, not both: {sequences!r}")
+    (loaded, schedule), chosen = (
+        open_bundle(bundle, pe, simd, datapath, find_liberty()),
+        choose(simulator or ("bulk" if whole else None)),
+    )
+    samples, start = loaded.samples[: None if whole else sequences or 100], time.monotonic()
     folder = out_folder or bundle.resolve().parent / f"simulation-{chosen}"
-    with err.status(f"{chosen}: building and running {len(samples)} sequences of {samples.shape[1]} steps"):
+    what = f"{chosen}: {len(samples)} sequences of {samples.shape[1]} steps"
+    with err.status(f"{what}, building") as status:
         result = run(
             schedule,
             loaded.weights,
@@ -63,8 +76,10 @@ def simulate(
             stall=stall,
             seed=seed,
             waves=waves,
+            on_progress=lambda done: status.update(f"{what}, {done} done"),
         )
     seconds = time.monotonic() - start
+    built = result.cycles / result.total_s
     predicted = schedule.sequence_cycles(samples.shape[1])
     figures = {
         "sequences": result.sequences,
@@ -77,6 +92,8 @@ def simulate(
         "cycles_per_sequence": result.cycles_per_sequence,
         "cycles_per_sequence_predicted": predicted,
         "cycles_per_step": schedule.step_cycles,
+        "cycles_per_second": round(result.cycles / result.run_s, 1),
+        "cycles_per_second_with_build": round(built, 1),
         "datapath": schedule.datapath.value,
         "seconds": round(seconds, 2),
         "simulator": chosen,
@@ -98,6 +115,7 @@ def simulate(
                     "cycles a sequence",
                     f"{result.cycles_per_sequence or 'varying (stalls)'}; by the formula {predicted}",
                 ),
+                ("cycles a second", f"{result.cycles / result.run_s:,.0f} of a processor; with building {built:,.0f}"),
                 ("time", f"{seconds:.0f} s"),
                 ("logs and vectors", folder),
             ],

@@ -14,7 +14,7 @@ from model import bundle as bundles
 from model.data import load
 from model.family import FACTOR_RULES, FactorRule, Family
 from model.spec import Datapath, Folding, Pool
-from model.training import TrainConfig, TrainingError, check_run
+from model.training import TrainConfig, TrainingError, check_run, untrained
 from model.workflow import train_to_bundle
 from scripts.console import DatapathChoice, Json, command, emit_json, err, out, percent, resolve, table
 from synth.liberty import find_liberty
@@ -72,8 +72,9 @@ def train(
     pe: Annotated[int, typer.Option(help="Hidden units the hardware computes at once.")] = 2,
     simd: Annotated[int, typer.Option(help="Inputs a unit takes a cycle; more than there are means all.")] = 8192,
     datapath: Annotated[
-        DatapathChoice, typer.Option(help="What is built behind z; auto: the smallest by synthesis.")
-    ] = DatapathChoice.THRESHOLD,
+        DatapathChoice | None,
+        typer.Option(help="What is built behind z; auto: the smallest; table for up to 3 levels, else threshold."),
+    ] = None,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path("runs/digits"),
     data_root: Annotated[Path | None, typer.Option(help="Folder of the presets' data; else XNORFORGE_DATA.")] = None,
     json: Json = False,
@@ -101,9 +102,12 @@ def train(
         seed=seed,
     )
     dataset, folding = load(data, data_root), Folding(pe=pe, simd=simd)
+    usual = Datapath.usual(activation) if family is Family.MUBINN2 else Datapath.ARITHMETIC
     auto = datapath is DatapathChoice.AUTO
-    asked = Datapath.ARITHMETIC if auto else Datapath(datapath.value)
+    asked = usual if datapath is None or auto else Datapath(datapath.value)
     check_run(config, dataset, out_folder)
+    if family is not Family.FLOAT:
+        asked.check(untrained(config, dataset).spec().lstm)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -131,7 +135,7 @@ def train(
             raise typer.Exit(130) from None
     if auto and result["bundle"]:
         written = bundles.load(out_folder / "bundle")
-        asked = resolve(datapath, written.network.lstm, find_liberty())
+        asked = resolve(DatapathChoice.AUTO, written.network.lstm, find_liberty())
         bundles.save(replace(written, design=replace(written.design, datapath=asked)), out_folder / "bundle")
     result["datapath"] = asked.value
     if json:

@@ -1,1 +1,1 @@
-"""cocotb benches of the emitted Verilog, and what they are fed with and compared to."""
+"""Benches of the emitted Verilog, and what they are fed with and compared to."""

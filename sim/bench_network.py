@@ -1,11 +1,14 @@
 """cocotb bench of a whole network: streams sequences in, takes results out, records every named value.
 
 The clock rises, inputs are driven, the clock falls, everything is sampled: what is sampled holds until
-the next rise in every simulator.
+the next rise in every simulator. ``sim/bulk.cpp`` does the same, cycle for cycle.
 """
 
 from __future__ import annotations
 
+import time
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import cocotb
@@ -15,26 +18,23 @@ from cocotb.triggers import FallingEdge, RisingEdge
 
 from sim import job
 
-GATES = ("i", "f", "g", "o")
-SILENCE = 4  #: a design that does nothing for this many sequences' time is stuck
-
 
 @cocotb.test()
 async def record(dut) -> None:
     """See :func:`sim.network.simulate` for vectors and settings."""
     vectors, settings = job.load()
-    samples: np.ndarray = vectors["samples"]
-    recorder = Recorder(dut, settings, *samples.shape)
-    source = Source(dut, samples, settings)
-    sink = Sink(dut, settings, len(samples))
+    arrays = {name: np.full(shape, fill, np.int64) for name, (shape, fill) in settings["arrays"].items()}
+    recorder = Recorder(dut, settings, arrays)
+    source = Source(dut, "i", vectors["payloads"], settings)
+    sink = Sink(dut, settings, arrays)
     Clock(dut.clk, 10, unit="ns").start()
     dut.rst.value = 1
     source.idle()
     for _ in range(2):
         await RisingEdge(dut.clk)
     dut.rst.value = 0
-    cycle, idle = 0, 0
-    while not sink.complete and idle < SILENCE * settings["sequence_cycles"] + 1000:
+    cycle, idle, start = 0, 0, time.process_time()
+    while not sink.complete and idle < settings["patience"]:
         source.drive()
         sink.drive()
         await FallingEdge(dut.clk)
@@ -43,49 +43,39 @@ async def record(dut) -> None:
         moved |= sink.sample(cycle)
         await RisingEdge(dut.clk)
         cycle, idle = cycle + 1, 0 if moved else idle + 1
-    job.save(
-        **recorder.arrays,
-        **sink.arrays,
-        **{f"cycle_{k}": v for k, v in recorder.cycles.items()},
-        taken=source.taken,
-        cycles=np.array(cycle),
-    )
+    nanoseconds = int(1e9 * (time.process_time() - start))
+    arrays["taken"][:] = source.taken[:: settings["steps"]]
+    job.save(**arrays, cycles=np.array(cycle), nanoseconds=np.array(nanoseconds))
 
 
 class Source:
-    """Drives stream ``i``: waits at random before a sample if asked to, then holds it until it is taken."""
+    """Drives a stream: waits at random before a payload if asked to, then holds it until it is taken."""
 
-    def __init__(self, dut: Any, samples: np.ndarray, settings: dict[str, Any]) -> None:
-        self._dut, self._stall = dut, settings["stall"]
-        self._random = np.random.default_rng([settings["seed"], 1])
-        steps, width = samples.shape[1], settings["sample_width"]
-        last_bit = 1 << (width * samples.shape[2])
-        mask = (1 << width) - 1
-        self._payloads = [
-            sum((int(v) & mask) << (width * n) for n, v in enumerate(row)) | (last_bit if t == steps - 1 else 0)
-            for sequence in samples
-            for t, row in enumerate(sequence)
-        ]
-        self._next, self._valid, self._steps = 0, False, steps
-        self.taken = np.full(len(samples), -1, np.int64)  #: cycle in which each sequence's first sample was taken
+    def __init__(self, dut: Any, name: str, payloads: np.ndarray, settings: dict[str, Any]) -> None:
+        self._valid_port, self._payload, self._ready = (
+            getattr(dut, f"{name}__{part}") for part in ("valid", "payload", "ready")
+        )
+        self._stall, self._random = settings["stall"], job.stalls(settings["seed"], name)
+        self._payloads = [int.from_bytes(row.tobytes(), "little") for row in payloads]
+        self._next, self._valid = 0, False
+        self.taken = np.full(len(payloads), -1, np.int64)  #: cycle in which each was
 
     def idle(self) -> None:
-        self._dut.i__valid.value = 0
+        self._valid_port.value = 0
 
     def drive(self) -> None:
         if self._next < len(self._payloads) and not self._valid and self._random.random() >= self._stall:
             self._valid = True
-            self._dut.i__payload.value = self._payloads[self._next]
-            self._dut.i__valid.value = 1
+            self._payload.value = self._payloads[self._next]
+            self._valid_port.value = 1
         elif not self._valid:
             self.idle()
 
     def sample(self, cycle: int) -> bool:
-        """Whether a sample is taken at the end of this cycle."""
-        if not (self._valid and self._dut.i__ready.value == 1):
+        """Whether a payload is taken at the end of this cycle."""
+        if not (self._valid and self._ready.value == 1):
             return False
-        if self._next % self._steps == 0:
-            self.taken[self._next // self._steps] = cycle
+        self.taken[self._next] = cycle
         self._next, self._valid = self._next + 1, False
         return True
 
@@ -93,21 +83,16 @@ class Source:
 class Sink:
     """Takes results from stream ``o``, ready at random if asked to; checks that a waiting result holds still."""
 
-    def __init__(self, dut: Any, settings: dict[str, Any], sequences: int) -> None:
+    def __init__(self, dut: Any, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         self._dut, self._stall = dut, settings["stall"]
-        self._random = np.random.default_rng([settings["seed"], 2])
-        self._count, self._classes = 0, settings["classes"]
-        self._label_width, self._logit_width = settings["label_width"], settings["logit_width"]
+        self._random = job.stalls(settings["seed"], "o")
+        self._count, self._cycles, self._progress = 0, arrays["cycle_logits"], Path(settings["progress"])
+        self._fields = Fields(dut, settings["results"], arrays, len(self._cycles))
         self._ready, self._waiting = False, None
-        self.arrays = {
-            "label": np.full(sequences, job.UNKNOWN),
-            "logits": np.full((sequences, self._classes), job.UNKNOWN),
-            "cycle_logits": np.full(sequences, -1, np.int64),
-        }
 
     @property
     def complete(self) -> bool:
-        return self._count == len(self.arrays["label"])
+        return self._count == len(self._cycles)
 
     def drive(self) -> None:
         self._ready = bool(self._random.random() >= self._stall)
@@ -121,94 +106,51 @@ class Sink:
         payload = job.stored(self._dut.o__payload, signed=False)
         assert self._waiting in (None, payload), f"o.payload must hold until o.ready, not change in cycle {cycle}"
         if self._waiting is None:
-            self.arrays["cycle_logits"][self._count] = cycle
+            self._cycles[self._count] = cycle
         self._waiting = None if self._ready else payload
         if self._ready:
-            self._unpack(payload)
+            self._fields.record(self._count, 0)
             self._count += 1
+            self._progress.write_text(f"{self._count}\n")
         return True
-
-    def _unpack(self, payload: int) -> None:
-        if payload == job.UNKNOWN:
-            return
-        self.arrays["label"][self._count] = payload & ((1 << self._label_width) - 1)
-        sign = 1 << (self._logit_width - 1)
-        for k in range(self._classes):
-            logit = payload >> (self._label_width + k * self._logit_width) & (2 * sign - 1)
-            self.arrays["logits"][self._count, k] = (logit ^ sign) - sign
 
 
 class Recorder:
     """Records the named values of every unit when the pipeline stage that holds them is valid."""
 
-    def __init__(self, dut: Any, settings: dict[str, Any], sequences: int, steps: int, features: int) -> None:
-        layer = dut.lstm_layer
-        self._pe, self._groups, hidden = settings["pe"], settings["groups"], settings["hidden"]
-        self._hidden, self._signed, self._steps = hidden, settings["signed"], steps
-        self._x_width, self._features = settings["x_width"], features
-        self._x, self._strobes = (
-            layer.x,
-            [layer.x_valid, layer.gates_valid, layer.cell_valid, layer.hidden_valid],
-        )
-        units = [getattr(layer, f"lstm_unit_{p}") for p in range(self._pe)]
-        by_gate = {
-            name: [[getattr(u, f"{name}_{g}") for g in GATES] for u in units]
-            for name in ("z", "activation", "gate")
-            if name in self._signed
-        }
-        one = {
-            name: [getattr(u, "h_new" if name == "h" else name) for u in units]
-            for name in ("c_raw", "c", "t", "h_raw", "h")
-            if name in self._signed
-        }
-        handles = {**by_gate, **one}
-        self._stages = {
-            stage: {name: handles[name] for name in names if name in handles}
-            for stage, names in (
-                ("gates_valid", ("z", "activation")),
-                ("cell_valid", ("gate", "c_raw", "c")),
-                ("hidden_valid", ("t", "h_raw", "h")),
-            )
-        }
-        self._seen = dict.fromkeys(("x_valid", *self._stages), 0)
-        self._total = sequences * steps * self._groups
-        self.arrays = {"x": np.full((sequences, steps, features), job.UNKNOWN)}
-        self.arrays |= {n: np.full((sequences, steps, 4, hidden), job.UNKNOWN) for n in by_gate}
-        self.arrays |= {n: np.full((sequences, steps, hidden), job.UNKNOWN) for n in one}
-        #: cycle in which each stage was valid, per sequence, step and group of units
-        self.cycles = {n: np.full((sequences, steps, self._groups), -1, np.int64) for n in self._seen}
+    def __init__(self, dut: Any, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        self._stages = []
+        for stage in settings["stages"]:
+            cycles = arrays[f"cycle_{stage['name']}"]
+            fields = Fields(dut, stage["fields"], arrays, cycles.shape[0] * cycles.shape[1])
+            self._stages.append((stage["name"], handle(dut, stage["strobe"]), fields, cycles.reshape(-1)))
+        self._seen = dict.fromkeys((name for name, *_ in self._stages), 0)
+        self._groups = settings["groups"]
 
     def sample(self, cycle: int) -> None:
-        for strobe, name in zip(self._strobes, self._seen, strict=True):
+        for name, strobe, fields, cycles in self._stages:
             if strobe.value == 1:
                 count = self._seen[name]
-                assert count < self._total, f"{name} must be high {self._total} times, and is again in cycle {cycle}"
+                assert count < len(cycles), f"{name} must be high {len(cycles)} times, and is again in cycle {cycle}"
                 self._seen[name] = count + 1
-                step, group = divmod(count, self._groups)
-                sequence, step = divmod(step, self._steps)
-                self.cycles[name][sequence, step, group] = cycle
-                if name == "x_valid":
-                    self._record_x(sequence, step, group)
-                else:
-                    self._record(self._stages[name], sequence, step, group)
+                cycles[count] = cycle
+                fields.record(*divmod(count, self._groups))
 
-    def _record_x(self, sequence: int, step: int, group: int) -> None:
-        word = job.stored(self._x, signed=False)
-        if group or word == job.UNKNOWN:  # x is the same for every group
-            return
-        width, sign = self._x_width, (1 << (self._x_width - 1)) if self._signed["x"] else 0
-        codes = [word >> (width * n) & ((1 << width) - 1) for n in range(self._features)]
-        self.arrays["x"][sequence, step] = [(code ^ sign) - sign for code in codes]
 
-    def _record(self, stage: dict[str, Any], sequence: int, step: int, group: int) -> None:
-        for name, handles in stage.items():
-            row, signed = self.arrays[name][sequence, step], self._signed[name]
-            for p in range(self._pe):
-                unit = group * self._pe + p
-                if unit >= self._hidden:
-                    continue
-                if row.ndim == 2:
-                    for k in range(4):
-                        row[k, unit] = job.stored(handles[p][k], signed[k])
-                else:
-                    row[unit] = job.stored(handles[p], signed)
+class Fields:
+    """Reads the fields of one stage (see :class:`sim.probes.Field`) into their arrays of ``rows`` rows."""
+
+    def __init__(self, dut: Any, fields: list[dict[str, Any]], arrays: dict[str, np.ndarray], rows: int) -> None:
+        self._fields = [(handle(dut, field["signal"]), field) for field in fields]
+        self._arrays = {field["array"]: arrays[field["array"]].reshape(rows, -1) for field in fields}
+
+    def record(self, row: int, group: int) -> None:
+        for signal, f in self._fields:
+            if group < f["groups"]:
+                value = job.field(signal, f["low"], f["width"], f["signed"])
+                self._arrays[f["array"]][row, f["place"] + group * f["stride"]] = value
+
+
+def handle(dut: Any, path: str) -> Any:
+    """The signal at a path below the top module."""
+    return reduce(getattr, path.split("."), dut)

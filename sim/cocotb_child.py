@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from cocotb_tools.runner import Verilator, get_runner
+
+from sim.simulators import public_signals
 
 
 class SelectiveVerilator(Verilator):
@@ -23,7 +24,7 @@ def main(job_file: str) -> None:
     folder = Path(job["folder"])
     verilator = job["simulator"] == "verilator"
     runner = SelectiveVerilator() if verilator else get_runner(job["simulator"])
-    sources = [*job["sources"], str(_control_file(job, folder))] if verilator else job["sources"]
+    sources = [*job["sources"], str(public_signals(folder, job["public"]))] if verilator else job["sources"]
     arguments = ["-Wno-fatal", "--x-assign", "0"] if verilator else ["-g2005"]
     built = folder / "built"
     runner.build(
@@ -49,16 +50,6 @@ def main(job_file: str) -> None:
         log_file=folder / "simulation.log",
         seed=job["seed"],
     )
-
-
-def _control_file(job: dict[str, Any], folder: Path) -> Path:
-    """The signals a bench reads and drives, for Verilator: ``public`` maps a module to names (``*`` matches any)."""
-    lines = [
-        f'public_flat_rw -module "{module}" -var "{name}"' for module, names in job["public"].items() for name in names
-    ]
-    path = folder / "public.vlt"
-    path.write_text("\n".join(["`verilator_config", *lines, ""]))
-    return path
 
 
 if __name__ == "__main__":

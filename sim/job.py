@@ -41,6 +41,20 @@ def stored(handle: Any, signed: bool) -> int:
         return int(UNKNOWN)
 
 
+def field(handle: Any, low: int, width: int, signed: bool) -> int:
+    """The stored integer in bits ``low`` to ``low + width - 1`` of a signal; ``UNKNOWN`` if a bit of it is X or Z."""
+    word = stored(handle, signed=False)
+    if word == UNKNOWN:
+        return word
+    sign = (1 << width - 1) if signed else 0
+    return ((word >> low & ((1 << width) - 1)) ^ sign) - sign
+
+
+def stalls(seed: int, stream: str) -> np.random.Generator:
+    """Decides when a stream waits. ``sim/bulk.cpp`` draws the same numbers from the same state."""
+    return np.random.Generator(np.random.PCG64([seed, ord(stream)]))
+
+
 def output(handle: Any, signed: bool, elements: Sequence[int] | None) -> int | list[int]:
     """The stored integer on a signal, or those of an array of (width, number of) ``elements``, first one lowest."""
     if elements is None:

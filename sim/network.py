@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.golden import Trace, run
-from model.spec import GATES, NetworkSpec, Schedule, Weights
+from model.spec import GATES, Schedule, Weights
 from rtl.network import Network
 from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
+from sim import probes
+from sim.bulk import run_bulk
 from sim.job import UNKNOWN
-from sim.runner import run_bench
-from sim.simulators import SimulatorName
+from sim.runner import Progress, run_bench
+from sim.simulators import SimulationError, SimulatorName
 
 TOP = "network"
 
-#: Which pipeline stage shows a value, if the datapath computes it; those of one stage are in order here.
-STAGE = {
-    "x": "x_valid",
-    "z": "gates_valid",
-    "activation": "gates_valid",
-    "gate": "cell_valid",
-    "c_raw": "cell_valid",
-    "c": "cell_valid",
-    "t": "hidden_valid",
-    "h_raw": "hidden_valid",
-    "h": "hidden_valid",
-    "logits": "logits",
-    "label": "logits",
-}
+SILENCE = 4  #: a design that does nothing for this many sequences' time is stuck
 
 PUBLIC = {
     TOP: ("clk", "rst", "i__*", "o__*"),
@@ -74,7 +65,9 @@ class Result:
     """The outcome of a simulation; ``labels`` are those of the Verilog, ``golden_labels`` what they should be.
 
     ``cycles`` counts from reset to the last result; ``cycles_per_sequence`` from the first sample being
-    taken to the result being valid (None if they differ, as with stalls).
+    taken to the result being valid (None if they differ, as with stalls). ``run_s`` are the
+    seconds of processor time (of one core) that the cycles took, ``total_s`` those that passed with building (unless
+    that was done before) and start.
     """
 
     sequences: int
@@ -85,6 +78,8 @@ class Result:
     golden_labels: NDArray[np.int64]
     cycles: int
     cycles_per_sequence: int | None
+    run_s: float
+    total_s: float
 
 
 def simulate(
@@ -99,6 +94,7 @@ def simulate(
     seed: int = 0,
     waves: bool = False,
     timeout_s: float = 3600,
+    on_progress: Progress = None,
 ) -> Result:
     """Run ``samples`` (sequences, steps, features) through the Verilog and compare every named value it computes.
 
@@ -108,78 +104,90 @@ def simulate(
         The Verilog to test; emitted into ``folder`` if not given.
     stall
         Probability that a stream waits, each cycle, on either side.
+    on_progress
+        Called now and then with the number of sequences that are done.
 
     Raises
     ------
     SimulationError
         If the simulation cannot be run, or a stream breaks its protocol.
     """
-    network = schedule.network
-    golden = run(network, weights, samples)
+    if waves and simulator == "bulk":
+        raise SimulationError("Waves must be recorded with icarus or verilator, not 'bulk'")
+    golden = run(schedule.network, weights, samples)
     folder.mkdir(parents=True, exist_ok=True)
     if verilog is None:
         verilog = folder / f"{TOP}.v"
         verilog.write_text(emit(Network(schedule, weights, WeightStorage.INLINE), TOP))
-    lstm = network.lstm
+    start = time.perf_counter()
+    observed = observe(
+        schedule,
+        samples,
+        folder=folder,
+        simulator=simulator,
+        verilog=verilog,
+        stall=stall,
+        seed=seed,
+        waves=waves,
+        timeout_s=timeout_s,
+        on_progress=on_progress,
+    )
+    return _compare(golden, observed, schedule, time.perf_counter() - start)
+
+
+def observe(
+    schedule: Schedule,
+    samples: NDArray[np.int64],
+    *,
+    folder: Path,
+    simulator: SimulatorName,
+    verilog: Path,
+    stall: float = 0.0,
+    seed: int = 0,
+    waves: bool = False,
+    timeout_s: float = 3600,
+    on_progress: Progress = None,
+) -> dict[str, NDArray[np.int64]]:
+    """The arrays of :func:`sim.probes.arrays` as the Verilog gives them, the same for every simulator.
+
+    And ``cycles`` from reset to the last result, and ``nanoseconds``, the processor time they took. For the parameters
+    see :func:`simulate`.
+    """
+    sequences, steps, _ = samples.shape
     settings: dict[str, Any] = {
-        "pe": schedule.pe,
+        "arrays": probes.arrays(schedule, sequences, steps),
+        "stages": [asdict(stage) for stage in probes.stages(schedule)],
+        "results": [asdict(field) for field in probes.results(schedule)],
         "groups": schedule.groups,
-        "hidden": lstm.hidden,
-        "x_width": lstm.x.width,
-        "sample_width": lstm.source.width,
-        "classes": network.dense.classes,
-        "label_width": max(1, (network.dense.classes - 1).bit_length()),
-        "logit_width": network.logit_format.width,
+        "steps": steps,
         "stall": stall,
         "seed": seed,
-        "sequence_cycles": schedule.sequence_cycles(samples.shape[1]),
-        "signed": {n: s for n, s in _signedness(network).items() if n not in schedule.datapath.uncomputed},
+        "patience": SILENCE * schedule.sequence_cycles(steps) + 1000,
     }
-    observed = run_bench(
-        "sim.bench_network",
+    cocotb = partial(run_bench, "sim.bench_network", simulator=simulator, seed=seed, waves=waves)
+    engine = run_bulk if simulator == "bulk" else cocotb
+    return engine(
         sources=[verilog],
         top=TOP,
         folder=folder,
-        simulator=simulator,
         public=PUBLIC,
-        vectors={"samples": samples},
+        vectors={"payloads": probes.payloads(schedule, samples)},
         settings=settings,
-        waves=waves,
-        seed=seed,
         timeout_s=timeout_s,
+        on_progress=on_progress,
     )
-    return _compare(golden, observed, schedule)
 
 
-def _signedness(network: NetworkSpec) -> dict[str, Any]:
-    """Whether each value is two's complement; a list over the gates where they have their own."""
-    lstm = network.lstm
-
-    def per_gate(format_of: Any) -> list[bool]:
-        return [format_of(k).signed for k in range(len(GATES))]
-
-    return {
-        "z": per_gate(lstm.z_format),
-        "activation": per_gate(lambda k: lstm.activation(k).target),
-        "gate": per_gate(lambda k: lstm.gates[k].code_format),
-        **{name: spec.code_format.signed for name, spec in (("x", lstm.x), ("c", lstm.c), ("h", lstm.h))},
-        "c_raw": lstm.c_raw_format.signed,
-        "t": lstm.tanh.target.signed,
-        "h_raw": lstm.mac.format.signed,
-    }
-
-
-def _compare(golden: Trace, observed: dict[str, NDArray[np.int64]], schedule: Schedule) -> Result:
+def _compare(golden: Trace, observed: dict[str, NDArray[np.int64]], schedule: Schedule, total_s: float) -> Result:
     compared = differing = 0
     first: tuple[tuple[int, int, int], Difference] | None = None
-    computed = [name for name in STAGE if name not in schedule.datapath.uncomputed]
-    for order, name in enumerate(computed):
+    for order, (name, stage) in enumerate(probes.computed(schedule).items()):
         expected, got = np.asarray(getattr(golden, name)), observed[name]
         wrong = np.flatnonzero(expected != got)
         compared, differing = compared + expected.size, differing + len(wrong)
         if not len(wrong):
             continue
-        cycles = _cycles_of(observed[f"cycle_{STAGE[name]}"], expected.shape, name, schedule).ravel()[wrong]
+        cycles = _cycles_of(observed[f"cycle_{stage}"], expected.shape, name, schedule).ravel()[wrong]
         seen = np.where(cycles < 0, np.iinfo(np.int64).max, cycles)
         place = int(wrong[np.argmin(seen)])
         key = (int(seen.min()), order, place)
@@ -204,6 +212,8 @@ def _compare(golden: Trace, observed: dict[str, NDArray[np.int64]], schedule: Sc
         golden_labels=golden.label,
         cycles=int(observed["cycles"]),
         cycles_per_sequence=int(spent[0]) if np.ptp(spent) == 0 else None,
+        run_s=int(observed["nanoseconds"]) / 1e9,
+        total_s=total_s,
     )
 
 

@@ -10,7 +10,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ from cocotb_tools.check_results import get_results
 from numpy.typing import NDArray
 
 from sim.simulators import SimulationError, SimulatorName, environment
+
+#: Called now and then with how much is done (sequences), if anybody wants to know.
+Progress = Callable[[int], None] | None
+
+INTERVAL_S = 0.5  #: between two looks at the progress
+PROGRESS = "progress"  #: the file in the work folder that says how much is done
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,6 +43,7 @@ def run_bench(
     waves: bool = False,
     seed: int = 0,
     timeout_s: float = 3600,
+    on_progress: Progress = None,
 ) -> dict[str, NDArray[Any]]:
     """Run a cocotb bench on Verilog and return the arrays it saved.
 
@@ -57,17 +65,9 @@ def run_bench(
     SimulationError
         If building or running fails or takes longer than ``timeout_s`` seconds, or the bench fails.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    key = hashlib.sha256(
-        repr((simulator, top, waves, public)).encode() + b"".join(p.read_bytes() for p in sources)
-    ).hexdigest()
-    stamp = folder / "built-from"
-    if not stamp.exists() or stamp.read_text() != key:
-        shutil.rmtree(folder / "build", ignore_errors=True)
-        (folder / "built").unlink(missing_ok=True)
-        stamp.write_text(key)
-    for stale in ("observed.npz", "results.xml"):
-        (folder / stale).unlink(missing_ok=True)
+    if simulator == "bulk":
+        raise SimulationError("Simulator of a cocotb bench must be icarus or verilator, not 'bulk'")
+    prepare(folder, (simulator, top, waves, public), sources)
     np.savez_compressed(folder / "vectors.npz", allow_pickle=False, **vectors)
     job = {
         "bench": bench,
@@ -77,33 +77,60 @@ def run_bench(
         "simulator": simulator,
         "waves": waves,
         "seed": seed,
-        "settings": dict(settings or {}),
+        "settings": {"progress": str(folder.resolve() / PROGRESS), **(settings or {})},
         "public": {k: list(v) for k, v in public.items()},
     }
     job_file = (folder / "job.json").resolve()
     job_file.write_text(json.dumps(job, indent=1))
-    code = _run_child(
+    code = run_child(
         [sys.executable, "-m", "sim.cocotb_child", str(job_file)],
         environment(simulator),
         folder / "child.log",
         timeout_s,
+        folder / PROGRESS,
+        on_progress,
     )
     if not (folder / "results.xml").exists():
         raise SimulationError(
-            f"Simulation with {simulator} must run to its end, and it stopped ({code}): {_last_error(folder)}"
+            f"Simulation with {simulator} must run to its end, and it stopped ({code}): {last_error(folder)}"
         )
     tests, failed = get_results(folder / "results.xml")
     if failed or not tests or not (folder / "observed.npz").exists():
         raise SimulationError(
-            f"Bench {bench} must pass, and {failed} of its {tests} tests failed: {_last_error(folder)}"
+            f"Bench {bench} must pass, and {failed} of its {tests} tests failed: {last_error(folder)}"
         )
     with np.load(folder / "observed.npz", allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 
-def _run_child(command: Sequence[str], env: dict[str, str], log: Path, timeout_s: float) -> int:
-    """Run a process group to its end; kill all of it on a time-out or an interrupt."""
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH", "")]))
+def prepare(folder: Path, settings: object, sources: Sequence[Path]) -> None:
+    """Make the work folder; remove what an earlier run left in it, and its build if that was of something else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    key = hashlib.sha256(repr(settings).encode() + b"".join(p.read_bytes() for p in sources)).hexdigest()
+    stamp = folder / "built-from"
+    if not stamp.exists() or stamp.read_text() != key:
+        shutil.rmtree(folder / "build", ignore_errors=True)
+        (folder / "built").unlink(missing_ok=True)
+        stamp.write_text(key)
+    for stale in ("observed.npz", "observed.bin", "results.xml", PROGRESS):
+        (folder / stale).unlink(missing_ok=True)
+
+
+def run_child(
+    command: Sequence[str],
+    env: dict[str, str],
+    log: Path,
+    timeout_s: float,
+    progress: Path | None = None,
+    on_progress: Progress = None,
+    since: float | None = None,
+) -> int:
+    """Run a process group to its end; kill all of it on a time-out or an interrupt.
+
+    ``on_progress`` is told the number that the child keeps in file ``progress``. The time began ``since``
+    (of ``time.monotonic``), now if not given.
+    """
+    env = {**env, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH", "")]))}
     with open(log, "w") as output:
         child = subprocess.Popen(
             command,
@@ -114,17 +141,31 @@ def _run_child(command: Sequence[str], env: dict[str, str], log: Path, timeout_s
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
+        deadline = (time.monotonic() if since is None else since) + timeout_s
         try:
-            return child.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise SimulationError(f"Simulation must end within {timeout_s:g} s, and it did not; see {log}") from None
+            while True:
+                rest = deadline - time.monotonic()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return child.wait(max(0.0, min(rest, INTERVAL_S)))
+                if rest <= INTERVAL_S:
+                    raise SimulationError(f"Simulation must end within {timeout_s:g} s, and it did not; see {log}")
+                if on_progress and progress and (done := _number(progress)) is not None:
+                    on_progress(done)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
 
 
-def _last_error(folder: Path) -> str:
+def _number(path: Path) -> int | None:
+    """A number kept in a file; None while it is not there or just being written."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def last_error(folder: Path) -> str:
     """The most telling line of the newest log that has one, and where to read on."""
     for name in ("simulation.log", "build.log", "child.log"):
         path = folder / name

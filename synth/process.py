@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from synth.errors import SynthError
+from synth.errors import TimeLimitError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def run_program(
         return process.wait(timeout=budget.left())
     except (queue.Empty, subprocess.TimeoutExpired):
         late = f"still {doing()} after {budget.elapsed():.1f} s"
-        raise SynthError(f"{budget.task} must finish within {budget.limit_s:g} s, not be {late}") from None
+        raise TimeLimitError(f"{budget.task} must finish within {budget.limit_s:g} s, not be {late}") from None
     finally:
         # After a good end the group is empty, unless the program left something behind.
         with contextlib.suppress(ProcessLookupError):

@@ -16,6 +16,11 @@ class Datapath(StrEnum):
     THRESHOLD = "threshold"  #: gate codes by comparisons of z with constants, the rest as in ``arithmetic``
     TABLE = "table"  #: gate codes by comparisons, the codes of c and h by tables of codes
 
+    @classmethod
+    def usual(cls, activation_levels: int) -> Datapath:
+        """The smallest one of the networks in docs/results/datapaths.md."""
+        return cls.TABLE if activation_levels <= 3 else cls.THRESHOLD
+
     @property
     def thresholds(self) -> bool:
         """Whether gate codes come from comparisons."""

@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from rtl.network import Network
 from rtl.rom_files import FORMATS
 from scripts.cli import app
+from sim.simulators import SimulationError
 from synth.units import UNITS
 from tests.sentences import is_one_sentence
 
@@ -171,13 +172,31 @@ def test_rom(bundle, tmp_path, kind):
 def test_simulate(bundle, simulator, tmp_path):
     found = answer("simulate", bundle, "--sequences", 2, "--simulator", simulator, "--out", tmp_path, "--pe", 4)
     assert (found["sequences"], found["differing"], found["first_difference"]) == (2, 0, None)
-    assert found["datapath"] == "threshold"  # what train writes
-    assert found["compared"] == 2 * (8 * (8 + (2 * 4 + 5) * 4) + 10 + 1)
+    assert found["datapath"] == "table"  # what train writes for two levels
+    assert found["compared"] == 2 * (8 * (8 + (2 * 4 + 2) * 4) + 10 + 1)
     assert found["accuracy_rtl"] == found["accuracy_golden"] <= 1
     assert found["cycles_per_sequence"] == found["cycles_per_sequence_predicted"] > 0
     assert found["cycles"] >= 2 * found["cycles_per_sequence"]
     assert (found["simulator"], found["folder"]) == (simulator, str(tmp_path))
     assert found["seconds"] > 0
+    assert min(found["cycles_per_second"], found["cycles_per_second_with_build"]) > 0
+
+
+def test_simulate_the_whole_test_set(bundle, tmp_path, monkeypatch):
+    """What runs is left out here: 450 sequences of cocotb take a minute."""
+    asked = {}
+
+    def instead(*arguments: Any, **options: Any) -> Any:
+        asked.update(options, samples=arguments[2])
+        raise SimulationError("enough")
+
+    monkeypatch.setattr("scripts.simulate.run", instead)
+    refusal("simulate", bundle, "--all", "--out", tmp_path)
+    assert (len(asked["samples"]), asked["simulator"]) == (450, "bulk")
+    refusal("simulate", bundle, "--all", "--simulator", "verilator", "--out", tmp_path)
+    assert (len(asked["samples"]), asked["simulator"]) == (450, "verilator")
+    refusal("simulate", bundle, "--out", tmp_path)
+    assert len(asked["samples"]) == 100
 
 
 #: what the Verilog of each datapath has behind z, of these modules
@@ -321,7 +340,9 @@ BAD: dict[str, str] = {
     "generate @bundle --pe -1": "Folding pe must be 1 to 8192, not -1",
     f"simulate {NOTHING}": f"Bundle must be a folder, not '{NOTHING}'",
     "simulate @damaged": "Bundle file @damaged/weights.npz must have the SHA-256 written in design.json",
-    "simulate @bundle --simulator modelsim": "Simulator must be icarus or verilator, not 'modelsim'",
+    "simulate @bundle --simulator modelsim": "Simulator must be icarus, verilator or bulk, not 'modelsim'",
+    "simulate @bundle --all --sequences 3": "Exactly one of --all and --sequences must be given, not both: 3",
+    "simulate @bundle --all --waves": "Waves must be recorded with icarus or verilator, not 'bulk'",
     "simulate @bundle --pe 0": "Folding pe must be 1 to 8192, not 0",
     "simulate @bundle --simd 0": "Folding simd must be 1 to 8192, not 0",
     f"synth {NOTHING}": f"Bundle must be a folder, not '{NOTHING}'",
@@ -368,7 +389,7 @@ def test_bad_input_is_one_sentence(line, bundle, tmp_path):
         assert files(bundle.parent) == before
 
 
-@pytest.mark.parametrize("name", [None, "icarus", "verilator"])
+@pytest.mark.parametrize("name", [None, "icarus", "verilator", "bulk"])
 def test_no_simulator_is_one_sentence(name, bundle, tmp_path):
     words = ["simulate", bundle, "--out", tmp_path / "out", *(["--simulator", name] if name else [])]
     sentence = refusal(*words, env={"PATH": ""})

@@ -14,7 +14,8 @@ from model.family import FactorRule, Family
 from model.spec import Datapath, Folding, Format, Pool, Schedule
 from rtl.network import Network
 from rtl.verilog import emit
-from sim.network import STAGE, simulate
+from sim.network import simulate
+from sim.probes import STAGE
 from sim.simulators import SimulationError, choose
 from tests.faults import plant
 from tests.networks import NETWORKS, random_network, stored

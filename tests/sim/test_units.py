@@ -50,8 +50,10 @@ def test_a_missing_simulator_is_one_sentence(monkeypatch):
         choose("icarus")
     with pytest.raises(SimulationError, match=r"needs g\+\+ and make"):
         choose("verilator")
-    with pytest.raises(SimulationError, match="must be icarus or verilator, not 'vcs'"):
+    with pytest.raises(SimulationError, match="must be icarus, verilator or bulk, not 'vcs'"):
         choose("vcs")
+    with pytest.raises(SimulationError, match=r"bulk needs g\+\+ and make: type apt install g\+\+ make"):
+        choose("bulk")
 
 
 def test_a_design_that_does_not_build_is_one_sentence(simulator, tmp_path):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from model.spec import Datapath, Overflow
 from synth.datapath import measure, smallest
+from synth.errors import TimeLimitError
+from synth.report import SynthReport
 from tests.networks import random_network
 
 
@@ -35,3 +38,16 @@ def test_what_cannot_be_built_is_not_measured(monkeypatch, reports):
     monkeypatch.setattr("synth.datapath.synthesize", lambda *_, **__: reports[Datapath.ARITHMETIC])
     wrapping = replace(random_network(a=2)[0].spec().lstm, overflow=Overflow.WRAP)
     assert list(measure(wrapping, liberty=None)) == [Datapath.ARITHMETIC]
+
+
+def test_what_is_not_done_in_time_is_left_out(monkeypatch, reports):
+    def synthesize(verilog: list[Path], *_: object, **__: object) -> SynthReport:
+        if "module table_product(" in verilog[0].read_text():
+            raise TimeLimitError("Synthesis must finish")
+        return reports[Datapath.ARITHMETIC]
+
+    lstm = random_network(a=1)[0].spec().lstm
+    with pytest.raises(TimeLimitError, match=r"^Synthesis must finish within 0\.001 s"):
+        measure(lstm, liberty=None, timeout_s=0.001, cache=False)
+    monkeypatch.setattr("synth.datapath.synthesize", synthesize)
+    assert list(measure(lstm, liberty=None)) == [Datapath.ARITHMETIC, Datapath.THRESHOLD]
