@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from model import compiled, golden
 from model.cell import exact_in_float32, plain_lstm
+from model.factors import Factors, SearchedFactors
+from model.family import FactorRule, Family
 from model.fused import fused_lstm
 from model.golden import run
 from model.spec import (
@@ -218,6 +220,34 @@ def test_without_a_compiler_the_plain_loop_gives_the_same(monkeypatch):
     expected = network(x)
     monkeypatch.setattr(compiled, "load", lambda: None)
     assert torch.equal(network(x), expected)
+
+
+def test_sums_that_float64_cannot_hold_are_refused():
+    """Where eval() could not equal the golden function, it says so."""
+    for name, sums in (("wx", "z"), ("dense_w", "logits")):
+        network, x = random_network(family=Family.FIXED32, hidden=12, pool=Pool.MEAN)
+        with torch.no_grad():
+            network.masters[name].fill_(2000.0)
+        with pytest.raises(ValueError, match=f"Sums of {sums} must be below 8192 to be exact, not "):
+            network(x)
+
+
+def test_the_search_finds_the_powers_that_values_are_made_of():
+    for powers in ((2.0, 0.25), (0.5, 0.125), (1.0, 0.5)):
+        values = torch.tensor([s * powers[0] + t * powers[1] for s in (-1, 1) for t in (-1, 1)])
+        factors = SearchedFactors(1, 2, frac=6, bits=10)
+        factors.initialize([values])
+        assert [a * 2.0**-6 for a in factors.specs()[0].factors] == list(powers)
+        assert not factors.master.requires_grad
+
+
+def test_powers_of_two_are_the_nearest_in_their_logarithm():
+    factors = Factors((1.0,), 3, frac=6, bits=10, rule=FactorRule.POW2)
+    with torch.no_grad():
+        factors.master.copy_(torch.tensor([[1.4, 1.5, 0.001]]))
+    assert factors.stored().tolist() == [[64, 128, 1]]
+    factors().sum().backward()
+    assert factors.master.grad is not None
 
 
 def test_a_wrong_decision_would_be_seen():
