@@ -17,6 +17,7 @@ from rich.table import Table
 
 from model import bundle as bundles
 from model.spec import Folding, Schedule
+from rtl.weight_memory import WeightStorage
 from sim.simulators import SimulationError
 from synth.errors import SynthError
 
@@ -29,6 +30,10 @@ UnitName = Annotated[str | None, typer.Option(help="Name of a unit instead; see 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Pe = Annotated[int | None, typer.Option(help="Hidden units at once; the bundle's choice if not given.")]
 Simd = Annotated[int | None, typer.Option(help="Inputs a unit takes a cycle; the bundle's choice if not given.")]
+Weights = Annotated[
+    WeightStorage,
+    typer.Option(help="Where they are: in logic, in a memory in the Verilog or in files, in one to load, outside."),
+]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Parameter of the unit, such as n=128; repeatable.")]
 
 #: A bad value of any kind (bundle, data, training, registry, usage), a failing tool, a failing file.

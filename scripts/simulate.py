@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from model.workflow import accuracy
+from rtl.weight_memory import WeightStorage
 from scripts.console import (
     BundlePath,
     Json,
     Pe,
     Simd,
+    Weights,
     command,
     emit_json,
     err,
@@ -36,6 +38,7 @@ def simulate(
     stall: Annotated[float, typer.Option(min=0, max=0.95, help="Probability that a stream waits, each cycle.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the stalls.")] = 0,
     waves: Annotated[bool, typer.Option("--waves", help="Keep a waveform file.")] = False,
+    weights: Weights = WeightStorage.ROM,
     pe: Pe = None,
     simd: Simd = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Work folder; RUN/simulation if not given.")] = None,
@@ -58,6 +61,7 @@ def simulate(
             samples,
             folder=folder,
             simulator=chosen,
+            storage=weights,
             stall=stall,
             seed=seed,
             waves=waves,
@@ -77,6 +81,7 @@ def simulate(
         "cycles_per_step": schedule.step_cycles,
         "seconds": round(seconds, 2),
         "simulator": chosen,
+        "weights": weights.value,
         "folder": str(folder),
     }
     if json:

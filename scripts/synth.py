@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rtl.network import Network
+from rtl.rom_files import beside, write_all
 from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from scripts.console import (
@@ -18,6 +19,7 @@ from scripts.console import (
     Settings,
     Simd,
     UnitName,
+    Weights,
     command,
     emit_json,
     err,
@@ -42,9 +44,7 @@ def synth(
     delay: Annotated[
         float | None, typer.Option(help="ns: the smallest netlist that takes no longer, instead of an effort.")
     ] = None,
-    roms: Annotated[
-        bool, typer.Option("--roms", help="Build the weight ROMs from gates too; else they are ports.")
-    ] = False,
+    weights: Weights = WeightStorage.EXTERNAL,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for everything.")] = 1200,
     pe: Pe = None,
     simd: Simd = None,
@@ -69,15 +69,13 @@ def synth(
         component, top, about = build(unit, settings or ()), unit, unit
     else:
         loaded, schedule = open_bundle(bundle, pe, simd)
-        storage = WeightStorage.INLINE if roms else WeightStorage.EXTERNAL
-        component, top = Network(loaded.network, schedule.folding, loaded.weights, storage), "network"
+        component, top = Network(loaded.network, schedule.folding, loaded.weights, weights), "network"
         rom_bits = sum(image.bits for image in component.images)
         about = f"network, {folding_line(schedule)}"
     with tempfile.TemporaryDirectory() as scratch, err.status("writing Verilog") as status:
-        verilog = Path(scratch) / f"{top}.v"
-        verilog.write_text(emit(component, top))
+        contents = {f"{top}.v": emit(component, top)} | (beside(component.images, weights) if schedule else {})
         report = synthesize(
-            [verilog],
+            [path for path in write_all(contents, Path(scratch)) if path.suffix == ".v"],
             top,
             liberty=library,
             effort=effort,
@@ -85,7 +83,8 @@ def synth(
             timeout_s=timeout,
             workdir=out_folder,
             progress=status.update,
-            cache=not no_cache,
+            # The name of a result is made of the Verilog, and there the weights would not be in it.
+            cache=not no_cache and weights is not WeightStorage.READMEMH,
         )
     if json:
         extra = {"rom_bits": rom_bits, "cycles_per_step": schedule.step_cycles} if schedule else {}
@@ -98,7 +97,7 @@ def synth(
         ("critical path", path),
     ]
     if schedule:
-        where = "in the area" if roms else "not in the area: a memory of its own"
+        where = "in the area" if weights is not WeightStorage.EXTERNAL else "not in the area: a memory of its own"
         rows += [("weight ROM", f"{rom_bits:,} bits, {where}"), ("cycles a step", schedule.step_cycles)]
     time = f"{report.seconds:.0f} s" + (" (in an earlier run)" if report.cached else "")
     table(

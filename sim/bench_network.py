@@ -25,21 +25,31 @@ async def record(dut) -> None:
     vectors, settings = job.load()
     samples: np.ndarray = vectors["samples"]
     recorder = Recorder(dut, settings, *samples.shape)
-    source = Source(dut, samples, settings)
+    source = Source(dut, "i", _sample_payloads(samples, settings["sample_width"]), settings)
+    load = Source(dut, "w", vectors["load"].tolist(), settings)
+    memories = Memories(dut, settings["memories"])
     sink = Sink(dut, settings, len(samples))
     Clock(dut.clk, 10, unit="ns").start()
     dut.rst.value = 1
     source.idle()
+    load.idle()
     for _ in range(2):
         await RisingEdge(dut.clk)
     dut.rst.value = 0
     cycle, idle = 0, 0
     while not sink.complete and idle < SILENCE * settings["sequence_cycles"] + 1000:
         source.drive()
+        load.drive()
         sink.drive()
+        memories.drive()
         await FallingEdge(dut.clk)
         recorder.sample(cycle)
-        moved = source.sample(cycle)
+        memories.sample()
+        loading = not load.complete
+        moved = load.sample(cycle)
+        if source.sample(cycle):
+            assert not loading, f"i.ready must be low until all weights are loaded, not high in cycle {cycle}"
+            moved = True
         moved |= sink.sample(cycle)
         await RisingEdge(dut.clk)
         cycle, idle = cycle + 1, 0 if moved else idle + 1
@@ -47,47 +57,79 @@ async def record(dut) -> None:
         **recorder.arrays,
         **sink.arrays,
         **{f"cycle_{k}": v for k, v in recorder.cycles.items()},
-        taken=source.taken,
+        taken=source.taken[:: samples.shape[1]],
         cycles=np.array(cycle),
     )
 
 
-class Source:
-    """Drives stream ``i``: waits at random before a sample if asked to, then holds it until it is taken."""
+def _sample_payloads(samples: np.ndarray, width: int) -> list[int]:
+    """Samples as stream ``i`` takes them, its last bit set at the end of a sequence."""
+    steps, last_bit, mask = samples.shape[1], 1 << (width * samples.shape[2]), (1 << width) - 1
+    return [
+        sum((int(v) & mask) << (width * n) for n, v in enumerate(row)) | (last_bit if t == steps - 1 else 0)
+        for sequence in samples
+        for t, row in enumerate(sequence)
+    ]
 
-    def __init__(self, dut: Any, samples: np.ndarray, settings: dict[str, Any]) -> None:
-        self._dut, self._stall = dut, settings["stall"]
-        self._random = np.random.default_rng([settings["seed"], 1])
-        steps, width = samples.shape[1], settings["sample_width"]
-        last_bit = 1 << (width * samples.shape[2])
-        mask = (1 << width) - 1
-        self._payloads = [
-            sum((int(v) & mask) << (width * n) for n, v in enumerate(row)) | (last_bit if t == steps - 1 else 0)
-            for sequence in samples
-            for t, row in enumerate(sequence)
-        ]
-        self._next, self._valid, self._steps = 0, False, steps
-        self.taken = np.full(len(samples), -1, np.int64)  #: cycle in which each sequence's first sample was taken
+
+class Source:
+    """Drives a stream: waits at random before a payload if asked to, then holds it until it is taken.
+
+    The design need not have the stream if there are no payloads.
+    """
+
+    def __init__(self, dut: Any, name: str, payloads: list[int], settings: dict[str, Any]) -> None:
+        self._payloads, self._stall = payloads, settings["stall"]
+        if payloads:
+            self._port = {part: getattr(dut, f"{name}__{part}") for part in ("valid", "payload", "ready")}
+        self._random = np.random.default_rng([settings["seed"], ord(name)])
+        self._next, self._valid = 0, False
+        self.taken = np.full(len(payloads), -1, np.int64)  #: cycle in which each was
+
+    @property
+    def complete(self) -> bool:
+        return self._next == len(self._payloads)
 
     def idle(self) -> None:
-        self._dut.i__valid.value = 0
+        if self._payloads:
+            self._port["valid"].value = 0
 
     def drive(self) -> None:
-        if self._next < len(self._payloads) and not self._valid and self._random.random() >= self._stall:
+        if not self.complete and not self._valid and self._random.random() >= self._stall:
             self._valid = True
-            self._dut.i__payload.value = self._payloads[self._next]
-            self._dut.i__valid.value = 1
+            self._port["payload"].value = self._payloads[self._next]
+            self._port["valid"].value = 1
         elif not self._valid:
             self.idle()
 
     def sample(self, cycle: int) -> bool:
-        """Whether a sample is taken at the end of this cycle."""
-        if not (self._valid and self._dut.i__ready.value == 1):
+        """Whether a payload is taken at the end of this cycle."""
+        if not (self._valid and self._port["ready"].value == 1):
             return False
-        if self._next % self._steps == 0:
-            self.taken[self._next // self._steps] = cycle
+        self.taken[self._next] = cycle
         self._next, self._valid = self._next + 1, False
         return True
+
+
+class Memories:
+    """Memories outside the design: the word of an address one cycle later, 0 past the end."""
+
+    def __init__(self, dut: Any, contents: dict[str, list[str]]) -> None:
+        self._memories = [
+            (getattr(dut, f"{name}_addr"), getattr(dut, f"{name}_data"), [int(row, 16) for row in rows])
+            for name, rows in contents.items()
+        ]
+        self._words = [0] * len(self._memories)
+
+    def sample(self) -> None:
+        addresses = [job.stored(address, signed=False) for address, _, _ in self._memories]
+        self._words = [
+            rows[at] if 0 <= at < len(rows) else 0 for at, (_, _, rows) in zip(addresses, self._memories, strict=True)
+        ]
+
+    def drive(self) -> None:
+        for word, (_, data, _) in zip(self._words, self._memories, strict=True):
+            data.value = word
 
 
 class Sink:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.golden import Trace, run
-from model.spec import GATES, Folding, NetworkSpec, Schedule, Weights
+from model.spec import GATES, Folding, NetworkSpec, Schedule, Weights, load_stream, memory_images
 from rtl.network import Network
+from rtl.rom_files import beside, write_all
 from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from sim.job import UNKNOWN
@@ -36,7 +37,7 @@ STAGE = {
 }
 
 PUBLIC = {
-    TOP: ("clk", "rst", "i__*", "o__*"),
+    TOP: ("clk", "rst", "i__*", "o__*", "w__*", "*_addr", "*_data"),
     "lstm_layer": ("x", "*_valid"),
     "lstm_unit": ("z_*", "activation_*", "gate_*", "c_raw", "c", "t", "h_raw", "h_new"),
 }
@@ -73,7 +74,7 @@ class Difference:
 class Result:
     """The outcome of a simulation; ``labels`` are those of the Verilog, ``golden_labels`` what they should be.
 
-    ``cycles`` counts from reset to the last result; ``cycles_per_sequence`` from the first sample being
+    ``cycles`` counts from reset to the last result, a load of weights included; ``cycles_per_sequence`` from the first sample being
     taken to the result being valid (None if they differ, as with stalls).
     """
 
@@ -96,6 +97,7 @@ def simulate(
     folder: Path,
     simulator: SimulatorName,
     verilog: Path | None = None,
+    storage: WeightStorage = WeightStorage.ROM,
     stall: float = 0.0,
     seed: int = 0,
     waves: bool = False,
@@ -107,6 +109,9 @@ def simulate(
     ----------
     verilog
         The Verilog to test; emitted into ``folder`` if not given.
+    storage
+        Where the Verilog has its weights. Those of ``LOAD`` are sent while the first sample waits already; those
+        of ``EXTERNAL`` are in memories of the bench.
     stall
         Probability that a stream waits, each cycle, on either side.
 
@@ -116,10 +121,11 @@ def simulate(
         If the simulation cannot be run, or a stream breaks its protocol.
     """
     golden, schedule = run(network, weights, samples), Schedule(network=network, folding=folding)
-    folder.mkdir(parents=True, exist_ok=True)
+    images = memory_images(schedule, weights)
+    contents = beside(images, storage)
     if verilog is None:
-        verilog = folder / f"{TOP}.v"
-        verilog.write_text(emit(Network(network, folding, weights, WeightStorage.INLINE), TOP))
+        contents[f"{TOP}.v"] = emit(Network(network, folding, weights, storage), TOP)
+    written = [path for path in write_all(contents, folder) if path.suffix == ".v"]
     lstm = network.lstm
     settings: dict[str, Any] = {
         "pe": schedule.pe,
@@ -134,15 +140,17 @@ def simulate(
         "seed": seed,
         "sequence_cycles": schedule.sequence_cycles(samples.shape[1]),
         "signed": _signedness(network),
+        # In hexadecimal: a word may have more digits than Python reads as decimal ones.
+        "memories": {i.name: [f"{row:x}" for row in i.rows] for i in images if storage is WeightStorage.EXTERNAL},
     }
     observed = run_bench(
         "sim.bench_network",
-        sources=[verilog],
+        sources=[*written, *([verilog] if verilog else [])],
         top=TOP,
         folder=folder,
         simulator=simulator,
         public=PUBLIC,
-        vectors={"samples": samples},
+        vectors={"samples": samples, "load": np.array(load_stream(images) if storage is WeightStorage.LOAD else ())},
         settings=settings,
         waves=waves,
         seed=seed,

@@ -20,7 +20,7 @@ from tests.faults import run_yosys
 from tests.networks import random_network
 
 
-def network(storage=WeightStorage.INLINE, pe=2, simd=4):
+def network(storage=WeightStorage.ROM, pe=2, simd=4):
     mlb, _ = random_network()
     return Network(mlb.spec(), Folding(pe=pe, simd=simd), mlb.weights(), storage)
 
@@ -85,7 +85,7 @@ def test_tools_accept_it_without_warnings(storage, tmp_path):
         pytest.skip("no simulator")
 
 
-@pytest.mark.parametrize("storage", [WeightStorage.INLINE, WeightStorage.EXTERNAL])
+@pytest.mark.parametrize("storage", [WeightStorage.ROM, WeightStorage.EXTERNAL])
 def test_yosys_accepts_it_without_warnings(storage, tmp_path):
     source = tmp_path / "network.v"
     source.write_text(emit(network(storage), "network"))
