@@ -54,6 +54,9 @@ class Network(Unit):
     ) -> None:
         self.spec = Schedule(network=network, folding=folding)
         self.images, self.storage = memory_images(self.spec, weights), storage
+        # Where a step is one beat the sums themselves are made for the weights; elsewhere words are chosen.
+        one_beat = self.spec.groups * self.spec.beats == 1
+        self.constants = weights if storage is WeightStorage.CONST and one_beat else None
         lstm, classes = network.lstm, network.dense.classes
         sample = data.StructLayout({"x": data.ArrayLayout(shape_of(lstm.source), lstm.features), "last": 1})
         result = data.StructLayout(
@@ -74,20 +77,17 @@ class Network(Unit):
     def build(self) -> Module:
         m = Module()
         s = self.spec
-        m.submodules.lstm_layer = lstm = LstmLayer(s)
+        m.submodules.lstm_layer = lstm = LstmLayer(s, self.constants)
         m.submodules.dense_layer = dense = DenseLayer(s)
         blocks = max(s.groups, s.network.dense.classes)
         last, address, beat = Signal(reset_less=True), Signal(range(blocks * s.beats)), Signal(range(s.beats))
         block = Signal(range(blocks))  # a group of units, or a class
         last_beat = beat == s.beats - 1
         loader = WeightLoader(self.images) if self.storage is WeightStorage.LOAD else None
-        for image, port, at in zip(
-            self.images,
-            (lstm.weights, lstm.biases, dense.weights, dense.bias),
-            (address, block, address, block),
-            strict=True,
-        ):
-            self._memory(m, image, at, port, loader)
+        ports = ((lstm, "weights"), (lstm, "biases"), (dense, "weights"), (dense, "bias"))
+        for image, (layer, name), at in zip(self.images, ports, (address, block, address, block), strict=True):
+            if name in layer.signature.members:
+                self._memory(m, image, at, getattr(layer, name), loader)
 
         def run(layer_beat: Beat, blocks: int, following: str) -> None:
             """A beat a cycle, for every group of units or every class."""

@@ -38,4 +38,8 @@ def rom(
         f"ROM images ({kind})",
         [*rows, ("all", f"{sum(bits.values()):,} bits"), *(("file", f) for f in files)],
     )
-    out.print(f"Next: xnorforge generate {bundle} --weights {'load' if kind == LOAD else 'readmemh'}", soft_wrap=True, markup=False)
+    out.print(
+        f"Next: xnorforge generate {bundle} --weights {'load' if kind == LOAD else 'readmemh'}",
+        soft_wrap=True,
+        markup=False,
+    )

@@ -39,7 +39,7 @@ STAGE = {
 PUBLIC = {
     TOP: ("clk", "rst", "i__*", "o__*", "w__*", "*_addr", "*_data"),
     "lstm_layer": ("x", "*_valid"),
-    "lstm_unit": ("z_*", "activation_*", "gate_*", "c_raw", "c", "t", "h_raw", "h_new"),
+    "lstm_unit*": ("z_*", "activation_*", "gate_*", "c_raw", "c", "t", "h_raw", "h_new"),
 }
 
 
@@ -74,8 +74,8 @@ class Difference:
 class Result:
     """The outcome of a simulation; ``labels`` are those of the Verilog, ``golden_labels`` what they should be.
 
-    ``cycles`` counts from reset to the last result, a load of weights included; ``cycles_per_sequence`` from the first sample being
-    taken to the result being valid (None if they differ, as with stalls).
+    ``cycles`` counts from reset to the last result, a load of weights included; ``cycles_per_sequence`` from the
+    first sample being taken to the result being valid (None if they differ, as with stalls).
     """
 
     sequences: int
