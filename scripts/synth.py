@@ -63,19 +63,19 @@ def synth(
     """
     one_of(bundle, unit, settings, pe, simd)
     library = liberty or (None if generic else find_liberty())
-    schedule, rom_bits = None, None
+    schedule, rom_bits, images = None, None, {}
     if bundle is None:
         assert unit is not None
         component, top, about = build(unit, settings or ()), unit, unit
     else:
         loaded, schedule = open_bundle(bundle, pe, simd)
         component, top = Network(loaded.network, schedule.folding, loaded.weights, weights), "network"
-        rom_bits = sum(image.bits for image in component.images)
+        rom_bits, images = sum(image.bits for image in component.images), beside(component.images, weights)
         about = f"network, {folding_line(schedule)}"
     with tempfile.TemporaryDirectory() as scratch, err.status("writing Verilog") as status:
-        contents = {f"{top}.v": emit(component, top)} | (beside(component.images, weights) if schedule else {})
+        written = write_all({f"{top}.v": emit(component, top), **images}, Path(scratch))
         report = synthesize(
-            [path for path in write_all(contents, Path(scratch)) if path.suffix == ".v"],
+            [path for path in written if path.suffix == ".v"],
             top,
             liberty=library,
             effort=effort,

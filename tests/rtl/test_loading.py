@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from amaranth.hdl import ClockDomain, Module, ResetSignal, Signal
 from amaranth.sim import Simulator
 
 from model import golden
@@ -28,8 +31,8 @@ def case():
 class Host:
     """Drives a network in Amaranth's simulator."""
 
-    def __init__(self, network: Network, context):
-        self.network, self.context = network, context
+    def __init__(self, network: Any, rst: Signal, context: Any):
+        self.network, self.rst, self.context = network, rst, context
 
     async def send(self, beats):
         """Beats, one a cycle as long as they are taken; the number of cycles."""
@@ -81,8 +84,6 @@ class Host:
 
 def simulate(spec, weights, folding, bench):
     """Run ``bench(host)``, which is to end within 20,000 cycles."""
-    from amaranth.hdl import ClockDomain, Module, ResetSignal, Signal
-
     m, rst = Module(), Signal()
     m.domains.sync = ClockDomain()
     m.submodules.network = network = Network(spec, folding, weights, WeightStorage.LOAD)
@@ -90,9 +91,7 @@ def simulate(spec, weights, folding, bench):
     simulator, ended = Simulator(m), []
 
     async def process(context):
-        host = Host(network, context)
-        host.rst = rst
-        await bench(host)
+        await bench(Host(network, rst, context))
         ended.append(True)
 
     simulator.add_clock(1e-6)
