@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from model.spec import MlbQuantizerSpec, ThresholdSpec
+from rtl.logic import delayed
 from rtl.shapes import shape_of
 from rtl.unit import Unit
 
 Key = TypeVar("Key", bound=Hashable)
 
 
-def threshold_code(m: Module, x: Value, thresholds: Sequence[int], width: int) -> Value:
-    """The number of ``thresholds`` that ``x`` reaches, in ``width`` bits.
+def threshold_code(m: Module, x: Value, thresholds: Sequence[int], width: int, stages: int = 0) -> Value:
+    """The number of ``thresholds`` that ``x`` reaches, in ``width`` bits, ``stages`` cycles later.
 
     A bit of ``x`` that no threshold needs is not read.
 
@@ -45,11 +48,14 @@ def threshold_code(m: Module, x: Value, thresholds: Sequence[int], width: int) -
 
     size = 1 << n
     root = (size, *(min(max(t - smallest, 0), size) for t in thresholds))
-    return _diagram(m, bits, root, cofactors, known, width)
+    return _diagram(m, bits, root, cofactors, known, width, stages)
 
 
-def table_code(m: Module, inputs: Sequence[Value], table: Sequence[int], width: int) -> Value:
-    """``table[i]``, in ``width`` bits, where ``i`` is all ``inputs`` in a row, the first in the highest bits."""
+def table_code(m: Module, inputs: Sequence[Value], table: Sequence[int], width: int, stages: int = 0) -> Value:
+    """``table[i]``, in ``width`` bits, ``stages`` cycles later.
+
+    ``i`` is all ``inputs`` in a row, the first in the highest bits.
+    """
     address = Cat(*reversed(inputs))
 
     def cofactors(key: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -58,7 +64,28 @@ def table_code(m: Module, inputs: Sequence[Value], table: Sequence[int], width: 
     def known(key: tuple[int, ...]) -> int | None:
         return key[0] if key.count(key[0]) == len(key) else None
 
-    return _diagram(m, list(reversed(address)), tuple(table), cofactors, known, width)
+    return _diagram(m, list(reversed(address)), tuple(table), cofactors, known, width, stages)
+
+
+@dataclass(eq=False)
+class _Staged:
+    """A value in pipeline stage ``stage``, and the registers behind each of its bits that have been made."""
+
+    stage: int
+    value: Value
+
+    def __post_init__(self) -> None:
+        self._later: list[list[Any]] = [[] for _ in self.value]
+
+    def at(self, m: Module, stage: int) -> Value:
+        """The value in a later stage; a constant is there in every stage.
+
+        A register for each bit, because some bits of codes are constant or those of other codes.
+        """
+        if isinstance(self.value, Const) or stage == self.stage:
+            return self.value
+        bits = zip(self.value, self._later, strict=True)
+        return Cat(*(delayed(m, bit, later, stage - self.stage) for bit, later in bits))
 
 
 def _diagram(
@@ -68,6 +95,7 @@ def _diagram(
     cofactors: Callable[[Key], tuple[Key, Key]],
     known: Callable[[Key], int | None],
     width: int,
+    stages: int,
 ) -> Value:
     """The function ``root`` of ``bits``; equal functions of the bits from some place on are built once.
 
@@ -79,26 +107,47 @@ def _diagram(
         A description of the function, and what is left of one if its first bit is 0 and if it is 1.
     known
         The value of a function that is constant, else None.
+    stages
+        Registers on every path from ``bits``, after equally many multiplexers of the longest one.
     """
-    made: dict[tuple[int, Key], Value] = {}
+    inputs = [_Staged(0, bit) for bit in bits]
+    made: dict[tuple[int, Key], _Staged] = {}
 
-    def node(place: int, key: Key) -> Value:
+    @functools.cache
+    def height(key: Key) -> int:
+        """Multiplexers in a row."""
+        if known(key) is not None:
+            return 0
+        zero, one = cofactors(key)
+        return height(zero) if zero == one else 1 + max(height(zero), height(one))
+
+    def node(place: int, key: Key) -> _Staged:
         if (value := known(key)) is not None:
-            return Const(value, width)
+            return _Staged(0, Const(value, width))
         if (place, key) not in made:
             zero, one = cofactors(key)
             if zero == one:
                 made[place, key] = node(place + 1, zero)
             else:
-                signal = made[place, key] = Signal(width, name=f"code_{len(made)}")
-                m.d.comb += signal.eq(Mux(bits[place], node(place + 1, one), node(place + 1, zero)))
+                signal = Signal(width, name=f"code_{len(made)}")
+                stage = (height(key) - 1) * (stages + 1) // height(root) if stages else 0
+                made[place, key] = _Staged(stage, signal)
+                test, *branches = inputs[place], node(place + 1, one), node(place + 1, zero)
+                m.d.comb += signal.eq(Mux(test.at(m, stage), *(branch.at(m, stage) for branch in branches)))
         return made[place, key]
 
-    return node(0, root)
+    return node(0, root).at(m, stages)
 
 
 class ThresholdUnit(Unit):
-    """Base of units whose code is the number of ``spec.thresholds`` that x reaches.
+    """Base of units whose code is the number of ``spec.thresholds`` that x reaches, ``stages`` cycles later.
+
+    Parameters
+    ----------
+    spec
+        With the thresholds, and the formats of input and code.
+    stages
+        Pipeline registers between input and output.
 
     Ports
     -----
@@ -109,11 +158,12 @@ class ThresholdUnit(Unit):
     x: Value
     o: Value
 
-    def __init__(self, spec: MlbQuantizerSpec | ThresholdSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: MlbQuantizerSpec | ThresholdSpec, stages: int = 0) -> None:
+        self.spec, self.latency = spec, stages
         super().__init__({"x": In(shape_of(spec.source)), "o": Out(spec.mlb.levels)})
 
     def build(self) -> Module:
         m = Module()
-        m.d.comb += self.o.eq(threshold_code(m, self.x, self.spec.thresholds, self.spec.mlb.levels))
+        spec = self.spec
+        m.d.comb += self.o.eq(threshold_code(m, self.x, spec.thresholds, spec.mlb.levels, self.latency))
         return m

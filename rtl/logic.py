@@ -33,6 +33,17 @@ class Bit:
 ZERO, ONE = Bit(-1, 0, Const(0, 1)), Bit(-1, 0, Const(1, 1))
 
 
+def delayed(m: Module, value: Value, later: list[Any], cycles: int) -> Value:
+    """``value`` so many registers on; those are made once and kept in ``later``. A constant needs none."""
+    if isinstance(value, Const):
+        return value
+    while len(later) < cycles:
+        register = Signal(value.shape(), reset_less=True)
+        m.d.sync += register.eq(later[-1] if later else value)
+        later.append(register)
+    return later[cycles - 1] if cycles else value
+
+
 def known(value: int, width: int) -> list[Bit]:
     """The bits of a number that is a constant, lowest first."""
     return [ONE if value >> place & 1 else ZERO for place in range(width)]
@@ -118,14 +129,8 @@ class Logic:
         return stage, [self._at(bit, stage) for bit in bits]
 
     def _at(self, bit: Bit, stage: int) -> Any:
-        """The value of a bit in a later stage; its registers are made once."""
-        if self.m is None or bit.constant is not None:
-            return bit.value  # a constant is there in every stage
-        while len(bit.later) < stage - bit.stage:
-            register = Signal(reset_less=True)
-            self.m.d.sync += register.eq(bit.later[-1] if bit.later else bit.value)
-            bit.later.append(register)
-        return bit.later[stage - bit.stage - 1] if stage > bit.stage else bit.value
+        """The value of a bit in a later stage; a constant is there in every stage."""
+        return bit.value if self.m is None else delayed(self.m, bit.value, bit.later, max(stage - bit.stage, 0))
 
 
 class LogicUnit(Unit):

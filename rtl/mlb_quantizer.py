@@ -10,7 +10,14 @@ class MlbQuantizer(ThresholdUnit):
     half of the area (16.5 to 52 against 39 to 77 um2) and of the delay of the chain of signs and residuals; with
     two there is little between them. Factors that are consecutive powers of two come down to wires and a clamp.
 
-    Latency 0, throughput one a cycle. Exact; sign(0) = +1; +1 is stored as 1.
+    Latency ``stages`` cycles, throughput one a cycle. Exact; sign(0) = +1; +1 is stored as 1.
+
+    Parameters
+    ----------
+    spec
+        Source format and factors.
+    stages
+        Pipeline registers between input and output.
 
     Ports
     -----

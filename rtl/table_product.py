@@ -11,7 +11,14 @@ from rtl.unit import Unit
 class TableProduct(Unit):
     """``o = table[inputs]``, as a decision diagram: equal parts of the table are built once.
 
-    Latency 0, throughput one a cycle. Exact: the table is the golden function of all inputs.
+    Latency ``stages`` cycles, throughput one a cycle. Exact: the table is the golden function of all inputs.
+
+    Parameters
+    ----------
+    spec
+        Inputs and table.
+    stages
+        Pipeline registers between input and output.
 
     Ports
     -----
@@ -21,12 +28,12 @@ class TableProduct(Unit):
 
     o: Value
 
-    def __init__(self, spec: TableSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: TableSpec, stages: int = 0) -> None:
+        self.spec, self.latency = spec, stages
         super().__init__({**{name: In(bits) for name, bits in spec.inputs}, "o": Out(spec.width)})
 
     def build(self) -> Module:
         m = Module()
         inputs = [getattr(self, name) for name, _ in self.spec.inputs]
-        m.d.comb += self.o.eq(table_code(m, inputs, self.spec.codes, self.spec.width))
+        m.d.comb += self.o.eq(table_code(m, inputs, self.spec.codes, self.spec.width, self.latency))
         return m

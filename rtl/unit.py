@@ -6,7 +6,7 @@ import functools
 import re
 from typing import Any, ClassVar
 
-from amaranth.hdl import Elaboratable, Module
+from amaranth.hdl import Cat, ClockSignal, Elaboratable, Module, ResetSignal, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Flow
 
@@ -62,7 +62,13 @@ class Unit(wiring.Component):
     def elaborate(self, platform: Any) -> Any:
         """An instance of the shared module while Verilog is made, else the logic itself."""
         instance = platform.instance(self) if hasattr(platform, "instance") else None
-        return self.build() if instance is None else instance
+        if instance is not None:
+            return instance
+        m = self.build()
+        if self.latency:
+            # Ports clk and rst even where the output is a constant and needs no register.
+            m.d.comb += Signal(2, name="unused").eq(Cat(ClockSignal(), ResetSignal()))
+        return m
 
 
 class Connected(Elaboratable):

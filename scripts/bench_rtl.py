@@ -21,7 +21,8 @@ from rtl.popcount import Popcount
 from rtl.unit import Unit
 from rtl.verilog import emit
 from scripts.console import Json, UsageError, command, emit_json, err, out
-from scripts.naive import MAC, naive_mlb_dot, naive_popcount, naive_saturating, naive_sum
+from scripts.naive import naive_mlb_dot, naive_popcount, naive_saturating, naive_sum
+from synth.fixed32 import MULTIPLY_ACCUMULATE
 from synth.flow import Effort, find_liberty, synthesize
 from synth.plain import synthesize_plainly
 
@@ -102,7 +103,7 @@ def mlb_dots(bench: Bench) -> Iterator[Line]:
         yield from bench.ours(f"{kind}: MlbDot, fast", MlbDot(spec, final="fast"), "speed")
         if kind == "powers of two":
             yield from bench.ours(f"{kind}: MlbDot, small", MlbDot(spec), 1.13)
-    yield from bench.peer("32 x 32 multiply-accumulate", MAC)
+    yield from bench.peer("32 x 32 multiply-accumulate", MULTIPLY_ACCUMULATE)
 
 
 def adder_trees(bench: Bench) -> Iterator[Line]:

@@ -78,7 +78,7 @@ def alkaid(spec: SignMatrixSpec, hard_dc: int, stages: int) -> str:
 
     n, width = spec.inputs, spec.source.width
     # Its tables for 1-bit inputs are for FPGAs; on gates they cost half more area than its adders.
-    options = {"hard_dc": hard_dc, "binary_lut": False}
+    options: Any = {"hard_dc": hard_dc, "binary_lut": False}
     signs, whole = np.full(n, spec.source.signed), np.full(n, width - spec.source.signed)
     x = FVArray.from_kif(signs, whole, np.zeros(n, int), HWConfig(1, 1, -1), 0, options)
     solution: Any = trace(x, x @ spec.matrix.T.astype(np.float32))

@@ -9,6 +9,7 @@ from scripts.info import info
 from scripts.rom import rom
 from scripts.simulate import simulate
 from scripts.synth import synth
+from scripts.table import tables
 from scripts.train import train
 from scripts.units import units
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 for subcommand in (train, generate, simulate, synth, rom, info, units):
     app.command()(subcommand)
+app.add_typer(tables, name="table")
 
 
 def main() -> None:

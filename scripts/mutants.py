@@ -65,13 +65,14 @@ def judge(name: str, unit: Unit, *, count: int, seed: int, vectors: int, folder:
     if not np.array_equal(got[0], expected):
         raise SimulationError(f"Unit {name} without a fault must equal its golden function")
     ports = {p: (m.flow == Flow.In, Shape.cast(m.shape).width) for p, m in unit.signature.members.items()}
+    ports |= {"clk": (True, 1), "rst": (True, 1)} if unit.latency else {}
     equivalent, survivors = 0, []
     unseen = [number for number in range(1, len(faults) + 1) if np.array_equal(got[number], expected)]
     for number in unseen:
         gate = folder / f"mutant_{number}.v"
         gate.write_text(fix_mutant(mutants, TOP, ports, number, count))
         try:
-            prove_equal(gold, gate, TOP)
+            prove_equal(gold, gate, TOP, latency=unit.latency)
             equivalent += 1
         except DifferenceError as difference:
             survivors.append(f"{faults[number - 1]}: {difference}")

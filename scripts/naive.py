@@ -87,10 +87,3 @@ def naive_saturating(n: int, width: int) -> str:
         ]
     ports = f"input [{(width << level) - 1}:0] x, output [{width - 1}:0] o"
     return adder + f"module top ({ports});\n" + "\n".join(parts) + f"\n  assign o = n_{level};\nendmodule\n"
-
-
-MAC = """\
-module top (input signed [31:0] a, input signed [31:0] b, input signed [63:0] acc, output signed [63:0] o);
-  assign o = acc + a * b;
-endmodule
-"""

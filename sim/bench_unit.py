@@ -33,6 +33,8 @@ async def record(dut) -> None:
             for handle, number in zip(handles, row, strict=True):
                 handle.value = number
             if latency:
+                # Inputs change while the clock is high, so that a register on the falling edge is seen.
+                await Timer(1, unit="ns")
                 dut.clk.value = 0
             await Timer(1, unit="ns")
             outputs.append(job.output(dut.o, settings["signed"], settings["elements"]))

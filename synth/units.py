@@ -172,10 +172,12 @@ def shift_norm(
     )
 
 
-def mlb_quantizer(width: int = 10, frac: int = 6, factors: Factors = (64, 32, 16), offset: int = 0) -> Unit:
+def mlb_quantizer(
+    width: int = 10, frac: int = 6, factors: Factors = (64, 32, 16), offset: int = 0, stages: int = 0
+) -> Unit:
     """Multi-level binarization of a signed fixed-point input; factors have frac fraction bits too."""
     mlb = MlbSpec(factors=factors, frac=frac, offset=offset)
-    return MlbQuantizer(MlbQuantizerSpec(source=Format(width, frac), mlb=mlb))
+    return MlbQuantizer(MlbQuantizerSpec(source=Format(width, frac), mlb=mlb), stages)
 
 
 def reconstruct(factors: Factors = (64, 32, 16), offset: int = 0) -> Unit:
@@ -209,10 +211,11 @@ def pwl_activation(
     to_width: int = 8,
     to_frac: int = 8,
     segments: int = 32,
+    stages: int = 0,
 ) -> Unit:
     """Piecewise-linear sigmoid or tanh of a signed input; the sigmoid's output is unsigned."""
     target = Format(to_width, to_frac, function == "tanh")
-    return PwlActivation(_pwl(function, Format(width, frac), target, segments))
+    return PwlActivation(_pwl(function, Format(width, frac), target, segments), stages)
 
 
 def threshold_activation(
@@ -225,13 +228,14 @@ def threshold_activation(
     segments: int = 32,
     factors: Factors = (16, 8, 4),
     offset: int = 32,
+    stages: int = 0,
 ) -> Unit:
     """Binarized sigmoid or tanh of a width-bit sum, by thresholds: narrow, pwl_activation and mlb_quantizer in one."""
     inner, target = Format(to_width, to_frac), Format(8, 7 if function == "tanh" else 8, function == "tanh")
     narrowing = NarrowSpec(source=Format(width, frac), target=inner, rounding=Rounding(rounding))
     mlb = MlbSpec(factors=factors, frac=6, offset=offset)
     return ThresholdActivation(
-        ThresholdSpec(narrow=narrowing, activation=_pwl(function, inner, target, segments), mlb=mlb)
+        ThresholdSpec(narrow=narrowing, activation=_pwl(function, inner, target, segments), mlb=mlb), stages
     )
 
 
@@ -242,11 +246,12 @@ def table_product(
     g: Factors = (32, 16, 8),
     offset: int = 32,
     factors: Factors = (64, 32, 16),
+    stages: int = 0,
 ) -> Unit:
     """Binarized f*c + i*g of binarized values, as a table of their codes; offset is that of f and i."""
     gates = [MlbSpec(factors=a, frac=6, offset=offset) for a in (f, i)]
     fc, ig = (XnorMultiplierSpec(a=a, b=MlbSpec(factors=b, frac=6)) for a, b in zip(gates, (c, g), strict=True))
-    return TableProduct(TableSpec.binarized_sum(fc, ig, MlbSpec(factors=factors, frac=6)))
+    return TableProduct(TableSpec.binarized_sum(fc, ig, MlbSpec(factors=factors, frac=6)), stages)
 
 
 def xnor_multiplier(a: Factors = (30, 8, 7), b: Factors = (64, 32, 16), offset: int = 0, stages: int = 0) -> Unit:

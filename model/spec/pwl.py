@@ -93,6 +93,13 @@ class PwlSpec:
         """Input bits below the segment number."""
         return self.source.width - (len(self.bases).bit_length() - 1)
 
+    @property
+    def line_range(self) -> tuple[int, int]:
+        """Smallest and largest value before the clamp: each at an end of a segment."""
+        last = (1 << self.low_bits) - 1
+        ends = [(b + s * low) >> self.guard for b, s in zip(self.bases, self.slopes, strict=True) for low in (0, last)]
+        return min(ends), max(ends)
+
     def compute(self, x: ArrayLike) -> Ints:
         """Golden function: stored integers of ``source`` in, of ``target`` out; any shape."""
         u = np.asarray(x, np.int64) - self.source.min

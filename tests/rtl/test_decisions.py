@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from model.spec import (
     ThresholdSpec,
     XnorMultiplierSpec,
 )
+from rtl import decisions
 from rtl.mlb_quantizer import MlbQuantizer
 from rtl.table_product import TableProduct
 from rtl.threshold_activation import ThresholdActivation
@@ -29,6 +31,7 @@ from tests.networks import random_network
 from tests.rtl.units import check
 
 few = settings(max_examples=15)
+STAGES = st.integers(0, 3)
 FACTORS = st.lists(st.integers(1, 90), min_size=1, max_size=4).map(tuple)
 SIGMOID = PwlSpec.fit("sigmoid", source=Format(8, 4), target=Format(8, 8, False), segments=16)
 
@@ -40,23 +43,26 @@ SIGMOID = PwlSpec.fit("sigmoid", source=Format(8, 4), target=Format(8, 8, False)
     st.sampled_from(Rounding),
     FACTORS,
     st.integers(-60, 60),
+    STAGES,
 )
-def test_threshold_activation(function, source, rounding, factors, offset):
+def test_threshold_activation(function, source, rounding, factors, offset, stages):
     activation = PwlSpec.fit(function, source=Format(8, 4), target=Format(8, 7, function == "tanh"), segments=16)
     narrow = NarrowSpec(source=Format(*source), target=activation.source, rounding=rounding)
     mlb = MlbSpec(factors=factors, frac=6, offset=offset)
     spec = ThresholdSpec(narrow=narrow, activation=activation, mlb=mlb)
-    check(ThresholdActivation(spec), count=200)
+    check(ThresholdActivation(spec, stages), count=200)
     x = np.unique(np.clip([t + d for t in spec.thresholds for d in (-1, 0)], spec.source.min, spec.source.max))
     assert np.array_equal(spec.compute(x), sum((x >= t).astype(int) for t in spec.thresholds))
 
 
 @few
-@given(FACTORS, FACTORS, st.integers(-60, 60))
-def test_table_product(f, g, offset):
+@given(FACTORS, FACTORS, st.integers(-60, 60), STAGES)
+def test_table_product(f, g, offset, stages):
     a, b = (MlbSpec(factors=factors[:3], offset=offset) for factors in (f, g))
     spec = TableSpec.binarized_sum(XnorMultiplierSpec(a=a, b=b), XnorMultiplierSpec(a=b, b=a), MlbSpec(factors=f))
-    check(TableProduct(spec), count=100)
+    unit = TableProduct(spec, stages)
+    assert unit.latency == stages
+    check(unit, count=100)
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3])
@@ -67,6 +73,34 @@ def test_both_tables_of_a_network(levels):
 
 
 MID = MlbSpec(factors=(64,), frac=8, offset=128)  # at one half
+
+
+def test_more_registers_than_multiplexers():
+    for stages in range(8):
+        check(MlbQuantizer(MlbQuantizerSpec(source=Format(4, 8, False), mlb=MlbSpec(factors=(3, 2), frac=8)), stages))
+
+
+def test_a_constant_comes_with_a_clock_too():
+    unit = MlbQuantizer(MlbQuantizerSpec(source=Format(2, 0), mlb=MlbSpec(factors=(90,), offset=60)), 2)
+    verilog = emit(unit, "unit")
+    assert "input clk" in verilog
+    assert "always" not in verilog
+    check(unit)
+
+
+def test_registers_part_a_diagram_evenly():
+    spec = TableSpec(inputs=(("a", 8),), width=1, codes=tuple(n.bit_count() & 1 for n in range(256)))
+    for stages, registers in ((0, 0), (1, 2 + 4), (3, 3 * 2 + 2 + 4 + 6)):
+        # Two functions at each cut, parity and its inverse; and the bits that are tested later.
+        found = re.findall(r"^  reg .*;$", emit(TableProduct(spec, stages), "unit"), re.MULTILINE)
+        assert len(found) == registers, stages
+
+
+def test_a_register_too_few_is_caught(monkeypatch):
+    late = decisions.delayed
+    monkeypatch.setattr(decisions, "delayed", lambda m, value, later, n: late(m, value, later, min(n, 1)))
+    with pytest.raises(AssertionError, match="gives"):
+        check(ThresholdActivation(ThresholdSpec(narrow=None, activation=SIGMOID, mlb=MID), 2))
 
 
 def test_a_quantizer_whose_factors_are_powers_of_two_is_wires():

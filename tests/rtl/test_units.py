@@ -171,9 +171,9 @@ def test_mlb_dot_with_constant_weights(data, x, w, stages, final):
 
 
 @few
-@given(FORMATS, mlb(OFFSET))
-def test_mlb_quantizer(source, spec):
-    check(MlbQuantizer(MlbQuantizerSpec(source=source, mlb=spec)), count=1500)
+@given(FORMATS, mlb(OFFSET), STAGES)
+def test_mlb_quantizer(source, spec, stages):
+    check(MlbQuantizer(MlbQuantizerSpec(source=source, mlb=spec), stages), count=1500)
 
 
 @few
@@ -191,11 +191,27 @@ def test_narrow(source, target, rounding, overflow):
 
 
 @few
-@given(st.sampled_from(["sigmoid", "tanh"]), st.integers(1, 5), st.integers(6, 10), st.sampled_from([8, 10]))
-def test_pwl_activation(function, log_segments, width, to_width):
-    target = Format(to_width, 7, signed=function == "tanh")  # a table of 8 bits, a multiplier for 10
+@given(st.sampled_from(["sigmoid", "tanh"]), st.integers(1, 6), st.integers(6, 10), st.sampled_from([8, 10]), STAGES)
+def test_pwl_activation(function, log_segments, width, to_width, stages):
+    target = Format(to_width, 7, signed=function == "tanh")  # a table of 8 bits, a compressor for 10
     spec = PwlSpec.fit(function, source=Format(width, width - 4), target=target, segments=1 << log_segments)
-    check(PwlActivation(spec), count=1500)
+    check(PwlActivation(spec, stages), count=1500)
+
+
+@few
+@given(st.data(), st.integers(0, 4), st.integers(1, 4), st.integers(0, 3), FORMATS, STAGES)
+def test_a_line_is_right_for_any_bases_and_slopes(data, low_bits, log_segments, guard, target, stages):
+    """The output is made too wide for a table, and the clamps that can be idle are all there is."""
+    numbers = st.lists(st.integers(-9000, 9000), min_size=1 << log_segments, max_size=1 << log_segments).map(tuple)
+    spec = PwlSpec(
+        function="tanh",
+        source=Format(low_bits + log_segments, 4, data.draw(st.booleans())),
+        target=Format(target.width + 8, 4, target.signed),
+        bases=data.draw(numbers),
+        slopes=data.draw(numbers),
+        guard=guard,
+    )
+    check(PwlActivation(spec, stages))
 
 
 @few

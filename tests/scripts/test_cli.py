@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -453,3 +454,23 @@ def test_control_c_keeps_the_finished_epochs(tmp_path):
     assert f"Stopped; {tmp_path / 'out'} holds every finished epoch, and the same command continues." in err
     assert "Traceback" not in err
     assert files(tmp_path / "out") == ["checkpoint.pt"]
+
+
+def test_the_delay_table_adds_up(monkeypatch):
+    """Every unit 10 gates deep, 2 ns and 5 um2: then a cell operation is 10 times its uses deep, and so on."""
+    report = SimpleNamespace(depth=10, delay=2.0, delay_unit="ns", area=5.0, library="none")
+    monkeypatch.setattr("scripts.table.synthesize", lambda *_, **__: report)
+    found = answer("table", "delay", "--cell", "1,1", "--features", "2", "--hidden", "3", "--jobs", "1")
+    cells = {(c["activation"], c["weight"], c["datapath"]): c for c in found["cells"]}
+    assert set(cells) == {(1, 1, "arithmetic"), (1, 1, "threshold"), (1, 1, "table"), ("FP", "FP", "arithmetic")}
+    base, table = cells["FP", "FP", "arithmetic"], cells[1, 1, "table"]
+    # 4 x 5 multiply-accumulates, 5 activations, 3 products, a sum; 4 dot products, 4 gates, two tables.
+    assert (base["delay_depth"], base["delay_sta_ns"], base["area"]) == (290, 58.0, 25.0)
+    assert (table["delay_depth"], table["delay_sta_ns"], table["area"]) == (100, 20.0, 25.0)
+    assert (table["ratio_depth"], table["ratio_sta"], table["ratio_area_delay"]) == (2.9, 2.9, 2.9)
+    serial = answer("table", "delay", "--cell", "1,1", "--features", "2", "--hidden", "3", "--accounting", "serial")
+    assert [c["delay_depth"] for c in serial["cells"] if c["datapath"] == "table"] == [260]
+
+
+def test_a_cell_that_cannot_be_is_one_sentence():
+    assert refusal("table", "delay", "--cell", "3") == "Cell must be two of 1, 2, 3, 4, 5, FP such as 3,3, not '3'"

@@ -57,6 +57,15 @@ def test_mutants_of_a_unit_are_killed():
     assert (unit["vectors"], unit["survivors"]) == (8, [])
 
 
+def test_mutants_of_a_pipeline_are_killed_or_proven():
+    chosen = [f"--set={setting}" for setting in ("width=7", "factors=27,9", "stages=2")]
+    done = run("scripts.mutants", "--unit", "mlb_quantizer", *chosen, "--count", "15", "--json")
+    assert done.returncode == 0, done.stderr
+    (unit,) = json.loads(done.stdout)["units"]
+    assert unit["killed"] + unit["equivalent"] == unit["mutants"] == 15
+    assert unit["equivalent"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

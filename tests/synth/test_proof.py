@@ -63,6 +63,26 @@ def test_a_planted_fault_is_found_with_an_input_that_shows_it(tmp_path):
     assert int(QUANTIZER.compute(x - 512 if x >= 256 else x)) == right != wrong
 
 
+def test_pipelines_are_compared_cycle_by_cycle(tmp_path, monkeypatch):
+    def text(factors: tuple[int, ...], stages: int) -> str:
+        mlb = MlbSpec(factors=factors, frac=6, offset=32)
+        return emit(MlbQuantizer(MlbQuantizerSpec(source=Format(9, 7), mlb=mlb), stages), "unit")
+
+    good, other = write(tmp_path, text((27, 9, 4), 2), "good.v"), tmp_path / "other.v"
+    other.write_text(good.read_text() + "\n")
+    assert prove_equal(good, other, "unit", latency=2).method == "BDD"
+    other.write_text(text((27, 9, 4), 1))
+    with pytest.raises(DifferenceError, match=r"for .*x = \d+ its o is \d, not \d$"):
+        prove_equal(good, other, "unit", latency=2)
+    other.write_text(good.read_text().replace("posedge", "negedge", 1))
+    with pytest.raises(SynthError, match="must be combinational or have registers on the rising edge of clk alone"):
+        prove_equal(good, other, "unit", latency=2)
+    monkeypatch.setattr("synth.proof._BY_DIAGRAMS", "version")
+    other.write_text(text((27, 8, 4), 2))
+    with pytest.raises(DifferenceError):
+        prove_equal(good, other, "unit", latency=2)
+
+
 def test_what_is_too_large_for_diagrams_goes_to_sat(tmp_path, monkeypatch):
     monkeypatch.setattr("synth.proof._BY_DIAGRAMS", "version")
     assert prove(PlainSum(SUM), AdderTree(SUM), tmp_path) == "SAT"

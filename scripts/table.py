@@ -1,0 +1,154 @@
+"""``xnorforge table``: tables of a paper, rebuilt."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from scripts.console import Json, UsageError, command, emit_json, err, out
+from synth.cell_delay import FP, TOP, Accounting, Cell, CellDatapath, Factors, Use, paper_ratio
+from synth.flow import Effort, SynthReport, find_liberty, synthesize
+
+tables = typer.Typer(no_args_is_help=True, help="Rebuild a table of the MuBiNN paper.")
+LEVELS = (1, 2, 3, 4, 5, FP)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """A cell operation under one datapath; delays summed over all uses, areas over all units."""
+
+    cell: Cell
+    datapath: CellDatapath
+    uses: Sequence[Use]
+    reports: Sequence[SynthReport]
+
+    @property
+    def depth(self) -> int:
+        """Two-input gates, one after another."""
+        return sum(use.times * report.depth for use, report in zip(self.uses, self.reports, strict=True))
+
+    @property
+    def delay(self) -> float:
+        """In the unit of the library."""
+        return sum(use.times * (report.delay or 0.0) for use, report in zip(self.uses, self.reports, strict=True))
+
+    @property
+    def area(self) -> float:
+        """One unit of each kind."""
+        return sum(report.area for report in self.reports)
+
+    def as_dict(self, base: Figures) -> dict[str, Any]:
+        """For JSON; ratios say how many times less than 32-bit."""
+        timed = all(report.delay_unit == "ns" and report.delay is not None for report in self.reports)
+        return {
+            "activation": self.cell.activation or "FP",
+            "weight": self.cell.weight or "FP",
+            "datapath": str(self.datapath),
+            "delay_depth": self.depth,
+            "delay_sta_ns": round(self.delay, 4) if timed else None,
+            "area": round(self.area, 3),
+            "ratio_depth": round(base.depth / self.depth, 2),
+            "ratio_sta": round(base.delay / self.delay, 2) if self.delay and base.delay else None,
+            "ratio_area_delay": round(base.area * base.delay / (self.area * self.delay), 2) if self.delay else None,
+            "ratio_paper": round(paper_ratio(self.cell.activation, self.cell.weight), 2),
+        }
+
+
+def _cells(pairs: list[str] | None, features: int, hidden: int, factors: Factors) -> list[Cell]:
+    """The cells asked for (all if none), with the 32-bit one that ratios are to."""
+    wanted = [(a, w) for a in LEVELS for w in LEVELS]
+    if pairs:
+        names = {str(level or "FP"): level for level in LEVELS}
+        split = [tuple(pair.split(",")) for pair in pairs]
+        for pair, parts in zip(pairs, split, strict=True):
+            if len(parts) != 2 or not set(parts) <= set(names):
+                raise UsageError(f"Cell must be two of {', '.join(names)} such as 3,3, not {pair!r}")
+        wanted = list(dict.fromkeys([(names[a], names[w]) for a, w in split] + [(FP, FP)]))
+    return [Cell(activation=a, weight=w, features=features, hidden=hidden, factors=factors) for a, w in wanted]
+
+
+@tables.command()
+@command
+def delay(
+    cell: Annotated[list[str] | None, typer.Option(help="A,W or with FP for 32 bits; repeatable; else all.")] = None,
+    accounting: Annotated[Accounting, typer.Option(help="A whole dot product in a pass, or term by term.")] = "pass",
+    factors: Annotated[Factors, typer.Option(help="Powers of two, or numbers of 8 bits.")] = "pow2",
+    features: Annotated[int, typer.Option(min=1, max=4096, help="Inputs a step.")] = 32,
+    hidden: Annotated[int, typer.Option(min=1, max=4096, help="Hidden units.")] = 100,
+    effort: Annotated[Effort, typer.Option(help="Of the synthesis of each unit.")] = "area",
+    liberty: Annotated[Path | None, typer.Option(help="Liberty file; else OSU 0.18 um, else generic gates.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Units synthesized at once.")] = 2,
+    timeout: Annotated[float, typer.Option(help="Seconds for one unit.")] = 3000,
+    json: Json = False,
+) -> None:
+    """Delay of one LSTM cell operation for activations and weights of 1 to 5 levels and of 32 bits (Table I).
+
+    One functional unit of each kind, used one after another; see docs/accounting.md.
+
+    Example: xnorforge table delay --cell 3,3 --cell 1,1 --accounting serial
+    """
+    library = liberty or find_liberty()
+    with err.status("writing Verilog"):
+        planned = [
+            (each, datapath, list(each.uses(accounting, datapath)))
+            for each in _cells(cell, features, hidden, factors)
+            for datapath in CellDatapath
+            if each.has(datapath)
+        ]
+    sources = list(dict.fromkeys(use.verilog for _, _, uses in planned for use in uses))
+
+    def measure(verilog: str) -> SynthReport:
+        with tempfile.TemporaryDirectory() as scratch:
+            source = Path(scratch) / "unit.v"
+            source.write_text(verilog)
+            return synthesize([source], TOP, liberty=library, effort=effort, timeout_s=timeout)
+
+    with Progress(console=err, transient=True) as progress, ThreadPoolExecutor(jobs) as pool:
+        reports = dict(
+            zip(
+                sources,
+                progress.track(pool.map(measure, sources), total=len(sources), description="synthesizing units"),
+                strict=True,
+            )
+        )
+    figures = [
+        Figures(cell=each, datapath=datapath, uses=uses, reports=[reports[use.verilog] for use in uses])
+        for each, datapath, uses in planned
+    ]
+    base = next(f for f in figures if f.cell.activation == f.cell.weight == FP)
+    found = [f.as_dict(base) for f in figures]
+    some = base.reports[0]
+    about = {"library": some.library, "effort": effort, "accounting": accounting, "factors": factors}
+    if json:
+        return emit_json({**about, "features": features, "hidden": hidden, "units": len(sources), "cells": found})
+    _print(found, f"{', '.join(f'{k} {v}' for k, v in about.items())}, {features + hidden} terms")
+
+
+def _print(found: list[dict[str, Any]], about: str) -> None:
+    out.print(f"[bold]Delay of an LSTM cell operation[/], {about}", soft_wrap=True)
+    out.print("Times less than with 32 bits: in gates deep, in ns, by the paper, in area at equal throughput")
+    columns = {
+        "gates": ("delay_depth", ",.0f"),
+        "ns": ("delay_sta_ns", ",.2f"),
+        "area": ("area", ",.0f"),
+        "x gates": ("ratio_depth", ",.1f"),
+        "x ns": ("ratio_sta", ",.1f"),
+        "paper": ("ratio_paper", ",.1f"),
+        "x area": ("ratio_area_delay", ",.1f"),
+    }
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("A,W", "datapath", *columns):
+        grid.add_column(heading, justify="right" if heading in columns else "left", no_wrap=True)
+    for f in found:
+        figures = ("" if f[key] is None else format(f[key], form) for key, form in columns.values())
+        grid.add_row(f"{f['activation']},{f['weight']}", f["datapath"], *figures)
+    out.print(grid)
+    out.print("Next: docs/accounting.md says what is counted")
