@@ -169,9 +169,8 @@ class Network(Unit):
             word = memory.data
             if loader:
                 m.d.comb += [
-                    memory.write.eq(loader.write[self.images.index(image)]),
+                    memory.write.eq(loader.write[self.images.index(image)] << loader.chunk),
                     memory.write_addr.eq(loader.address),
-                    memory.write_chunk.eq(loader.chunk),
                     memory.write_data.eq(self.w.payload),
                 ]
         m.d.comb += (port if isinstance(port, Signal) else port.as_value()).eq(word)  # type: ignore[attr-defined]

@@ -48,7 +48,7 @@ class WeightLoader(Unit):
                 "w": In(stream.Signature(LOAD_WIDTH)),
                 "write": Out(len(images)),
                 "address": Out(range(max(image.depth for image in images))),
-                "chunk": Out(range(max(load_chunks(image) for image in images))),
+                "chunk": Out(range(max(2, *(load_chunks(image) for image in images)))),
                 "last": Out(1),
             }
         )

@@ -60,9 +60,9 @@ class WeightMemory(Unit):
     -----
     addr : In, ``image.address_width`` bits; below ``image.depth``
     data : Out, ``image.width`` bits, of the address one cycle before
-    write : In, with ``LOAD`` only, as are the following; write ``write_data``
+    write : In, with ``LOAD`` only, as are the following; for each ``LOAD_WIDTH`` bits of a word, lowest first,
+        whether they are written
     write_addr : In, ``image.address_width`` bits; below ``image.depth``
-    write_chunk : In; which ``LOAD_WIDTH`` bits of the word, lowest first
     write_data : In, ``LOAD_WIDTH`` bits; those beyond the word are ignored
     """
 
@@ -70,7 +70,6 @@ class WeightMemory(Unit):
     data: Value
     write: Value
     write_addr: Value
-    write_chunk: Value
     write_data: Value
 
     def __init__(self, image: MemoryImage, storage: WeightStorage) -> None:
@@ -78,9 +77,8 @@ class WeightMemory(Unit):
         ports = {"addr": In(image.address_width), "data": Out(image.width)}
         if storage is WeightStorage.LOAD:
             ports |= {
-                "write": In(1),
+                "write": In(load_chunks(image)),
                 "write_addr": In(image.address_width),
-                "write_chunk": In(range(load_chunks(image))),
                 "write_data": In(LOAD_WIDTH),
             }
         super().__init__(ports)
@@ -145,5 +143,5 @@ class WeightMemory(Unit):
                 self.data[start : start + width].eq(read.data),
                 write.addr.eq(self.write_addr),
                 write.data.eq(self.write_data),
-                write.en.eq(self.write & (self.write_chunk == chunk)),
+                write.en.eq(self.write[chunk]),
             ]
