@@ -228,11 +228,9 @@ def test_synth(tmp_path):
 
 
 def test_synth_of_a_loadable_network(bundle):
-    """In the area are the registers of a writable memory, and outside it else."""
-    options = ["synth", bundle, "--generic", "--pe", 1, "--simd", 1]
-    outside, inside = (answer(*options, "--weights", weights) for weights in ("external", "load"))
-    assert outside["rom_bits"] == inside["rom_bits"]
-    assert inside["sequential_cells"] >= outside["sequential_cells"] + inside["rom_bits"]
+    """In the area are the registers of the writable memories."""
+    found = answer("synth", bundle, "--generic", "--pe", 1, "--simd", 1, "--weights", "load")
+    assert found["sequential_cells"] > found["rom_bits"] > 500
 
 
 def npz(folder: Path, x: Any) -> Path:
