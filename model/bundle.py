@@ -1,6 +1,6 @@
 """The bundle: everything downstream reads, in one folder, written atomically and validated whole on load.
 
-``design.json``   schema version, network, folding, preprocessing, provenance, SHA-256 of the other files and its own
+``design.json``   schema version, network, folding, datapath, preprocessing, provenance, SHA-256 of all files
 ``weights.npz``   weight codes (uint8), see :meth:`model.spec.NetworkSpec.weight_specs`
 ``samples.npz``   test samples ``x`` (stored integers of the input format) and their labels ``y``
 """
@@ -25,10 +25,10 @@ from pydantic import TypeAdapter, ValidationError
 from model.data import DataError, Dataset, read_npz
 from model.golden import check_samples
 from model.layers import MlbNetwork
-from model.spec import Folding, Format, Ints, NetworkSpec, Weights
+from model.spec import Datapath, Folding, Format, Ints, NetworkSpec, Weights
 from model.training import Scaling
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DESIGN = "design.json"
 FILES = ("weights.npz", "samples.npz")
 
@@ -66,6 +66,7 @@ class Design:
     schema_version: int
     network: NetworkSpec
     folding: Folding
+    datapath: Datapath
     scaling: Scaling
     provenance: Provenance
     sha256: dict[str, str] = field(default_factory=dict)
@@ -100,12 +101,25 @@ def stored_samples(scaling: Scaling, source: Format, x: NDArray[np.float32]) -> 
     return np.clip(stored, source.min, source.max).astype(np.int64)
 
 
-def make(network: MlbNetwork, scaling: Scaling, data: Dataset, *, folding: Folding, provenance: Provenance) -> Bundle:
+def make(
+    network: MlbNetwork,
+    scaling: Scaling,
+    data: Dataset,
+    *,
+    folding: Folding,
+    datapath: Datapath,
+    provenance: Provenance,
+) -> Bundle:
     """The bundle of a trained network, with the test split of its data."""
     spec = network.spec()
     x, y = data.part("test")
     design = Design(
-        schema_version=SCHEMA_VERSION, network=spec, folding=folding, scaling=scaling, provenance=provenance
+        schema_version=SCHEMA_VERSION,
+        network=spec,
+        folding=folding,
+        datapath=datapath,
+        scaling=scaling,
+        provenance=provenance,
     )
     return Bundle(
         design=design,
@@ -201,6 +215,7 @@ def load(folder: Path) -> Bundle:
         weights = read_npz(folder / "weights.npz", tuple(design.network.weight_specs()))
         archive = read_npz(folder / "samples.npz", ("x", "y"))
         design.network.check_weights(weights)
+        design.datapath.check(design.network.lstm)
         check_samples(design.network, archive["x"])
     except (DataError, ValueError) as error:
         raise BundleError(f"Bundle {folder}: {error}") from None

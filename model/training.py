@@ -129,20 +129,12 @@ def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) 
     for name in ("train", "val"):
         x, y = data.part(name)
         parts[name] = (torch.from_numpy(scaling.apply(x)).float(), torch.from_numpy(y))
-    steps, features = data.x.shape[1:]
+    features = data.x.shape[2]
     run = _Run(config, data, folder)
 
     float_network = FloatNetwork(features, config.hidden, data.classes, config.pool)
     float_score = run.fit("float", float_network, parts, config.epochs_float, config.rate_float, progress)
-    network = MlbNetwork(
-        features=features,
-        hidden=config.hidden,
-        classes=data.classes,
-        pool=config.pool,
-        activation_levels=config.activation_levels,
-        weight_levels=config.weight_levels,
-        max_steps=steps,
-    )
+    network = untrained(config, data)
     network.warm_start(float_network)
     score = run.fit("mlb", network, parts, config.epochs, config.rate, progress)
     return Trained(
@@ -150,6 +142,20 @@ def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) 
         network=network,
         scaling=scaling,
         validation={"float": float_score, "mlb": score},
+    )
+
+
+def untrained(config: TrainConfig, data: Dataset) -> MlbNetwork:
+    """The binarized network as training begins with it, before it gets the weights of the float one."""
+    steps, features = data.x.shape[1:]
+    return MlbNetwork(
+        features=features,
+        hidden=config.hidden,
+        classes=data.classes,
+        pool=config.pool,
+        activation_levels=config.activation_levels,
+        weight_levels=config.weight_levels,
+        max_steps=steps,
     )
 
 

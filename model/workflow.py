@@ -12,8 +12,8 @@ import torch
 
 from model import bundle, golden
 from model.data import Dataset
-from model.spec import Folding
-from model.training import Progress, TrainConfig, predictions, train
+from model.spec import Datapath, Folding
+from model.training import Progress, TrainConfig, predictions, train, untrained
 
 
 def golden_labels(b: bundle.Bundle, batch: int = 100) -> np.ndarray:
@@ -28,18 +28,25 @@ def accuracy(labels: np.ndarray, truth: np.ndarray) -> float:
 
 
 def train_to_bundle(
-    config: TrainConfig, data: Dataset, folder: Path, folding: Folding, progress: Progress
+    config: TrainConfig,
+    data: Dataset,
+    folder: Path,
+    folding: Folding,
+    progress: Progress,
+    *,
+    datapath: Datapath = Datapath.ARITHMETIC,
 ) -> dict[str, Any]:
     """Train (or continue) the run in ``folder`` and write ``folder/bundle``; returns the figures.
 
     Raises
     ------
-    TrainingError
-        If the folder holds another run.
+    ValueError
+        If the datapath cannot be built for such a network, or (TrainingError) the folder holds another run.
     AssertionError
         If ``eval()`` and the golden function disagree on a test sample (a defect).
     """
     start = time.monotonic()
+    datapath.check(untrained(config, data).spec().lstm)
     trained = train(config, data, folder, progress)
     x, y = data.part("test")
     scaled = torch.from_numpy(trained.scaling.apply(x))
@@ -48,6 +55,7 @@ def train_to_bundle(
         trained.scaling,
         data,
         folding=folding,
+        datapath=datapath,
         provenance=bundle.Provenance(
             data=data.name,
             sizes=data.sizes,
@@ -113,6 +121,7 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
         "pool": dense.pool.value,
         "max_steps": dense.max_steps,
         "folding": asdict(b.design.folding),
+        "datapath": b.design.datapath.value,
         "formats": {
             "x": str(lstm.source),
             "z": [str(lstm.z_format(k)) for k in range(4)],

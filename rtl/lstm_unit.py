@@ -1,4 +1,4 @@
-"""One hidden unit of the LSTM: four gate sums and the paper's arithmetic datapath behind them."""
+"""One hidden unit of the LSTM: four gate sums and the datapath behind them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import GATES, MlbAccumulatorSpec, MlbDotSpec, MlbQuantizerSpec, ReconstructSpec, Schedule, SumSpec
-from rtl.adder_tree import AdderTree
-from rtl.mac import Mac
+from model.spec import GATES, MlbAccumulatorSpec, MlbDotSpec, Schedule
+from rtl.cell_code import CellCode
+from rtl.gate_code import GateCode
+from rtl.hidden_code import HiddenCode
 from rtl.mlb_accumulator import MlbAccumulator
-from rtl.mlb_quantizer import MlbQuantizer
-from rtl.narrow import Narrow
-from rtl.pwl_activation import PwlActivation
-from rtl.reconstruct import Reconstruct
 from rtl.shapes import codes, named, shape_of
 from rtl.unit import Unit
-from rtl.xnor_multiplier import XnorMultiplier
 
 
 def unit_weights(schedule: Schedule) -> data.StructLayout:
@@ -40,6 +36,7 @@ class LstmUnit(Unit):
 
     Latency: last beat to gates 2, to ``c`` 2 and to ``h`` 3 cycles, both combinational outputs to be
     stored. Exact but for the activations' narrowing (see :class:`model.spec.LstmSpec`). No reset needed.
+    All this is the same for every datapath; values before binarization are there as far as it computes them.
 
     Parameters
     ----------
@@ -147,47 +144,31 @@ class LstmUnit(Unit):
 
     def _gate(self, m: Module, k: int, z: Value) -> Signal:
         """The gate's code, one cycle after z is complete."""
-        lstm, name, pwl = self.lstm, GATES[k], self.lstm.activation(k)
-        m.submodules[f"narrow_{name}"] = narrow = Narrow(lstm.narrow_z(k))
-        m.submodules[f"pwl_activation_{name}"] = activation = PwlActivation(pwl)
-        quantizer = MlbQuantizer(MlbQuantizerSpec(source=pwl.target, mlb=lstm.gates[k]))
-        m.submodules[f"mlb_quantizer_{name}"] = quantizer
-        value = named(shape_of(pwl.target), f"activation_{name}")
-        gate = named(lstm.activation_levels, f"gate_{name}")
-        m.d.comb += [narrow.x.eq(z), activation.x.eq(narrow.o), value.eq(activation.o), quantizer.x.eq(value)]
+        m.submodules[f"gate_code_{GATES[k]}"] = code = GateCode(self.lstm, k, self.spec.datapath)
+        gate = named(self.lstm.activation_levels, f"gate_{GATES[k]}")
+        m.d.comb += code.z.eq(z)
+        self._show(m, f"activation_{GATES[k]}", code, "activation")
         with m.If(self.gates_valid):
-            m.d.sync += gate.eq(quantizer.o)
+            m.d.sync += gate.eq(code.o)
         return gate
 
     def _cell(self, m: Module, gates: list[Signal]) -> None:
-        """c' = f * c + i * g, binarized."""
-        lstm, (i, f, g, _) = self.lstm, gates
-        m.submodules.xnor_multiplier_fc = fc = XnorMultiplier(lstm.product_fc)
-        m.submodules.xnor_multiplier_ig = ig = XnorMultiplier(lstm.product_ig)
-        ranges = tuple((p.spec.format.min, p.spec.format.max) for p in (fc, ig))
-        m.submodules.adder_tree_c = adder = AdderTree(SumSpec(ranges=ranges))
-        c_raw = named(shape_of(lstm.c_raw_format), "c_raw")
-        quantizer = MlbQuantizer(MlbQuantizerSpec(source=lstm.c_raw_format, mlb=lstm.c))
-        m.submodules.mlb_quantizer_c = quantizer
-        m.d.comb += [fc.a.eq(f), fc.b.eq(self.c_before), ig.a.eq(i), ig.b.eq(g)]
-        summands: Any = adder
-        m.d.comb += [summands.x0.eq(fc.o), summands.x1.eq(ig.o), c_raw.eq(adder.o)]
-        m.d.comb += [quantizer.x.eq(c_raw), self.c.eq(quantizer.o)]
+        """The code of c', from the gates and the c before."""
+        m.submodules.cell_code = cell = CellCode(self.lstm, self.spec.datapath)
+        i, f, g, _ = gates
+        m.d.comb += [cell.f.eq(f), cell.c.eq(self.c_before), cell.i.eq(i), cell.g.eq(g), self.c.eq(cell.o)]
+        self._show(m, "c_raw", cell, "raw")
 
     def _hidden(self, m: Module, o: Value) -> None:
-        """h = o * tanh(c), binarized."""
-        lstm = self.lstm
-        m.submodules.reconstruct = reconstruct = Reconstruct(ReconstructSpec(mlb=lstm.c))
-        m.submodules.narrow_c = narrow = Narrow(lstm.narrow_c)
-        m.submodules.pwl_activation_c = tanh = PwlActivation(lstm.tanh)
-        m.submodules.mac = mac = Mac(lstm.mac)
-        quantizer = MlbQuantizer(MlbQuantizerSpec(source=lstm.mac.format, mlb=lstm.h))
-        m.submodules.mlb_quantizer_h = quantizer
-        t, h_raw = named(shape_of(lstm.tanh.target), "t"), named(shape_of(lstm.mac.format), "h_raw")
-        m.d.comb += [
-            reconstruct.code.eq(self.c_now),
-            narrow.x.eq(reconstruct.o.shift_left(lstm.widen_c)),
-            tanh.x.eq(narrow.o),
-        ]
-        m.d.comb += [t.eq(tanh.o), mac.a.eq(o), mac.t.eq(t), h_raw.eq(mac.o)]
-        m.d.comb += [quantizer.x.eq(h_raw), self.h_new.eq(quantizer.o)]
+        """The code of h, from the gate o and c'."""
+        m.submodules.hidden_code = hidden = HiddenCode(self.lstm, self.spec.datapath)
+        m.d.comb += [hidden.gate.eq(o), hidden.c.eq(self.c_now), self.h_new.eq(hidden.o)]
+        self._show(m, "t", hidden, "activation")
+        self._show(m, "h_raw", hidden, "raw")
+
+    @staticmethod
+    def _show(m: Module, name: str, part: Unit, port: str) -> None:
+        """Name a value before binarization, if this datapath computes it."""
+        if port in part.signature.members:
+            value = getattr(part, port)
+            m.d.comb += named(value.shape(), name).eq(value)

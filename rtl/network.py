@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from model.spec import LOAD_WIDTH, Folding, MemoryImage, NetworkSpec, Pool, Schedule, Weights, memory_images
+from model.spec import LOAD_WIDTH, MemoryImage, Pool, Schedule, Weights, memory_images
 from rtl.dense_layer import DenseLayer
 from rtl.lstm_layer import Beat, LstmLayer
 from rtl.shapes import shape_of
@@ -25,8 +25,8 @@ class Network(Unit):
 
     Parameters
     ----------
-    network, folding, weights
-        What is computed, on how much hardware, with which weight codes.
+    schedule, weights
+        What is computed, on which hardware, with which weight codes.
     storage
         Where the weights are. ``EXTERNAL`` adds, for each memory, the ports ``<name>_addr`` (Out) and
         ``<name>_data`` (In), the word of the address one cycle before. ``LOAD`` adds the stream ``w``: after a
@@ -47,16 +47,16 @@ class Network(Unit):
 
     def __init__(
         self,
-        network: NetworkSpec,
-        folding: Folding,
+        schedule: Schedule,
         weights: Weights,
         storage: WeightStorage = WeightStorage.ROM,
     ) -> None:
-        self.spec = Schedule(network=network, folding=folding)
-        self.images, self.storage = memory_images(self.spec, weights), storage
+        self.spec = schedule
+        self.images, self.storage = memory_images(schedule, weights), storage
         # Where a step is one beat the sums themselves are made for the weights; elsewhere words are chosen.
-        one_beat = self.spec.groups * self.spec.beats == 1
+        one_beat = schedule.groups * schedule.beats == 1
         self.constants = weights if storage is WeightStorage.CONST and one_beat else None
+        network = schedule.network
         lstm, classes = network.lstm, network.dense.classes
         sample = data.StructLayout({"x": data.ArrayLayout(shape_of(lstm.source), lstm.features), "last": 1})
         result = data.StructLayout(

@@ -53,10 +53,10 @@ def main(
                 train_to_bundle(config, dataset, folder, Folding(pe=1, simd=8192), lambda *_: None)
             loaded = bundles.load(folder / "bundle")
             for pe, simd, stall in FOLDINGS:
-                folding, start = Folding(pe=pe, simd=simd), time.monotonic()
-                schedule = Schedule(network=loaded.network, folding=folding)
+                start = time.monotonic()
+                schedule = Schedule(network=loaded.network, folding=Folding(pe=pe, simd=simd))
                 result = simulate(
-                    loaded.network, loaded.weights, folding, loaded.samples[: SEQUENCES[name]],
+                    schedule, loaded.weights, loaded.samples[: SEQUENCES[name]],
                     folder=folder / f"sim-{pe}-{simd}", simulator=chosen, stall=stall,
                 )  # fmt: skip
                 out.print(

@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,9 +17,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from model import bundle as bundles
-from model.spec import Folding, Schedule
+from model.spec import Datapath, Folding, LstmSpec, Schedule
 from rtl.weight_memory import WeightStorage
 from sim.simulators import SimulationError
+from synth.datapath import measure, smallest
 from synth.errors import SynthError
 
 out = Console(highlight=False, emoji=False)
@@ -33,6 +35,21 @@ Simd = Annotated[int | None, typer.Option(help="Inputs a unit takes a cycle; the
 Weights = Annotated[
     WeightStorage,
     typer.Option(help="Where they are: in logic, in a memory in the Verilog or in files, in one to load, outside."),
+]
+
+
+class DatapathChoice(StrEnum):
+    """A datapath, or the smallest one by synthesis."""
+
+    ARITHMETIC = Datapath.ARITHMETIC.value
+    THRESHOLD = Datapath.THRESHOLD.value
+    TABLE = Datapath.TABLE.value
+    AUTO = "auto"
+
+
+DatapathOption = Annotated[
+    DatapathChoice | None,
+    typer.Option("--datapath", help="What is built behind z; auto: the smallest. The bundle's choice if not given."),
 ]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Parameter of the unit, such as n=128; repeatable.")]
 
@@ -89,27 +106,46 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
-def open_bundle(path: Path, pe: int | None = None, simd: int | None = None) -> tuple[bundles.Bundle, Schedule]:
-    """A bundle, and its schedule under the folding asked for, or its own."""
+def open_bundle(
+    path: Path,
+    pe: int | None = None,
+    simd: int | None = None,
+    datapath: DatapathChoice | None = None,
+    liberty: Path | None = None,
+) -> tuple[bundles.Bundle, Schedule]:
+    """A bundle, and its schedule under the folding and datapath asked for, or its own; ``liberty`` is for auto."""
     loaded = bundles.load(path)
     own = loaded.design.folding
     folding = Folding(pe=own.pe if pe is None else pe, simd=own.simd if simd is None else simd)
-    return loaded, Schedule(network=loaded.network, folding=folding)
+    chosen = loaded.design.datapath if datapath is None else resolve(datapath, loaded.network.lstm, liberty)
+    return loaded, Schedule(network=loaded.network, folding=folding, datapath=chosen)
 
 
-def folding_line(schedule: Schedule) -> str:
-    """The folding as built."""
+def resolve(choice: DatapathChoice, lstm: LstmSpec, liberty: Path | None) -> Datapath:
+    """The datapath that is meant; ``auto`` synthesizes each, and says on standard error what it found."""
+    if choice is not DatapathChoice.AUTO:
+        return Datapath(choice.value)
+    with err.status("auto") as status:
+        reports = measure(lstm, liberty=liberty, progress=status.update)
+    chosen, unit = smallest(reports), next(iter(reports.values()))
+    areas = ", ".join(f"{path} {report.area:,.1f}" for path, report in reports.items())
+    err.print(f"Datapath {chosen} is the smallest: {areas} {unit.area_unit} a hidden unit ({unit.library})")
+    return chosen
+
+
+def built_as(schedule: Schedule) -> str:
+    """Folding and datapath as built."""
     return (
         f"pe {schedule.pe}, {schedule.x_lanes} + {schedule.h_lanes} inputs a cycle: "
-        f"{schedule.groups} groups of units x {schedule.beats} beats"
+        f"{schedule.groups} groups of units x {schedule.beats} beats, datapath {schedule.datapath}"
     )
 
 
-def one_of(bundle: object, unit: str | None, settings: list[str] | None, pe: int | None, simd: int | None) -> None:
+def one_of(bundle: object, unit: str | None, settings: list[str] | None, *of_bundle: object) -> None:
     """Exactly one of BUNDLE and --unit must be given, with the options that belong to it."""
     if (bundle is None) == (unit is None):
         raise UsageError(f"Exactly one of BUNDLE and --unit must be given, not {'both' if unit else 'neither'}")
     if unit is None and settings:
         raise UsageError(f"Option --set must go with --unit, not with a bundle: {settings[0]!r}")
-    if unit is not None and (pe is not None or simd is not None):
-        raise UsageError(f"Options --pe and --simd must go with a bundle, not with --unit {unit!r}")
+    if unit is not None and any(option is not None for option in of_bundle):
+        raise UsageError(f"Options --pe, --simd and --datapath must go with a bundle, not with --unit {unit!r}")

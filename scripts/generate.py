@@ -13,20 +13,22 @@ from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from scripts.console import (
     BundleOrUnit,
+    DatapathOption,
     Json,
     Pe,
     Settings,
     Simd,
     UnitName,
     Weights,
+    built_as,
     command,
     emit_json,
-    folding_line,
     one_of,
     open_bundle,
     out,
     table,
 )
+from synth.liberty import find_liberty
 from synth.registry import build
 
 
@@ -39,23 +41,26 @@ def generate(
     weights: Weights = WeightStorage.ROM,
     pe: Pe = None,
     simd: Simd = None,
+    datapath: DatapathOption = None,
     json: Json = False,
 ) -> None:
     """Write Verilog; with --weights readmemh also the ROM images it reads, with load what its stream w takes.
 
     Example: xnorforge generate runs/digits/bundle --weights readmemh --out verilog
     """
-    one_of(bundle, unit, settings, pe, simd)
+    one_of(bundle, unit, settings, pe, simd, datapath)
+    schedule = None
     if bundle is None:
         assert unit is not None
         contents, about = {f"{unit}.v": emit(build(unit, settings or ()), unit)}, unit
     else:
-        loaded, schedule = open_bundle(bundle, pe, simd)
-        network = Network(loaded.network, schedule.folding, loaded.weights, weights)
+        loaded, schedule = open_bundle(bundle, pe, simd, datapath, find_liberty())
+        network = Network(schedule, loaded.weights, weights)
         contents = {"network.v": emit(network, "network"), **beside(network.images, weights)}
-        about = folding_line(schedule)
+        about = built_as(schedule)
     files = [str(path) for path in write_all(contents, out_folder)]
     if json:
-        return emit_json({"files": files, "top": unit or "network"})
+        extra = {} if schedule is None else {"datapath": schedule.datapath.value}
+        return emit_json({"files": files, "top": unit or "network", **extra})
     table(f"Verilog of {about}", [("file", f) for f in files])
     out.print(f"Next: xnorforge synth {bundle or f'--unit {unit}'}", soft_wrap=True, markup=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from model.workflow import describe
-from scripts.console import BundlePath, Json, command, emit_json, folding_line, open_bundle, out, percent, table
+from scripts.console import BundlePath, Json, built_as, command, emit_json, open_bundle, out, percent, table
 
 
 @command
@@ -26,7 +26,7 @@ def info(bundle: BundlePath, json: Json = False) -> None:
             ),
             ("trained on", f"{about['data']}, seed {about['settings']['seed']}"),
             *((name.replace("_", ", "), percent(value)) for name, value in about["metrics"].items()),
-            ("folding", folding_line(schedule)),
+            ("built as", built_as(schedule)),
             ("cycles a step", schedule.step_cycles),
             ("cycles a sequence", f"{schedule.sequence_cycles(about['steps'])} of {about['steps']} steps"),
             ("xnor operations a step", f"{about['xnor_operations_per_step']:,}"),

@@ -17,6 +17,7 @@ import typer
 from rich.table import Table
 
 from model.spec import (
+    Datapath,
     Format,
     LstmSpec,
     MlbDotSpec,
@@ -42,6 +43,7 @@ from rtl.plain import (
     PlainSum,
     PlainThresholds,
 )
+from rtl.pointwise import Pointwise
 from rtl.popcount import Popcount
 from rtl.pwl_activation import PwlActivation
 from rtl.sign_matrix import SignMatrix
@@ -67,13 +69,13 @@ class Claim:
     plain: Unit | None = None
 
 
-def example_lstm() -> LstmSpec:
-    """A network with three levels everywhere and the formats that training uses."""
+def example_lstm(levels: int = 3) -> LstmSpec:
+    """A network with at most three levels everywhere and the formats that training uses."""
 
     def gate(*factors: int, offset: int = 32) -> MlbSpec:
-        return MlbSpec(factors=factors, frac=6, offset=offset)
+        return MlbSpec(factors=factors[:levels], frac=6, offset=offset)
 
-    weight = MlbSpec(factors=(90, 41, 20), frac=8)
+    weight = MlbSpec(factors=(90, 41, 20)[:levels], frac=8)
     weights = (weight, weight, weight, weight)
     return LstmSpec(
         features=8,
@@ -118,7 +120,7 @@ def activations(lstm: LstmSpec) -> Iterator[Claim]:
 def thresholds(lstm: LstmSpec) -> Iterator[Claim]:
     """Thresholds of z against narrowing, activation and chain of signs."""
     for gate, name in enumerate("ifgo"):
-        spec = ThresholdSpec(narrow=lstm.narrow_z(gate), activation=lstm.activation(gate), mlb=lstm.gates[gate])
+        spec = ThresholdSpec.gate(lstm, gate)
         yield Claim(
             claim="thresholds = narrow, activation, signs",
             size=f"gate {name}: {spec.source.width} bits to {spec.mlb.levels}",
@@ -136,6 +138,21 @@ def tables(lstm: LstmSpec) -> Iterator[Claim]:
     ):
         size = f"{len(spec.inputs)} codes of {bits} bits"
         yield Claim(claim=claim, size=size, optimized=TableProduct(spec), plain=plain)
+
+
+def pointwise(lstm: LstmSpec) -> Iterator[Claim]:
+    """All that is behind z of a hidden unit: the datapaths against that which computes as the paper does."""
+    for levels, network in ((lstm.activation_levels, lstm), (2, example_lstm(2)), (1, example_lstm(1))):
+        of = "the network" if network is lstm else "a small network"
+        plain = Pointwise(network, Datapath.ARITHMETIC)
+        for datapath in (Datapath.THRESHOLD, Datapath.TABLE):
+            if datapath.refusal(network) is None:
+                yield Claim(
+                    claim=f"{datapath} = arithmetic behind z",
+                    size=f"{of}: 4 z, 1 code of {levels} bits",
+                    optimized=Pointwise(network, datapath),
+                    plain=plain,
+                )
 
 
 def sums(_: LstmSpec) -> Iterator[Claim]:
@@ -195,6 +212,7 @@ FAMILIES: tuple[Callable[[LstmSpec], Iterator[Claim]], ...] = (
     activations,
     thresholds,
     tables,
+    pointwise,
     sums,
     trees,
     matrices,

@@ -12,14 +12,15 @@ from model.workflow import accuracy
 from rtl.weight_memory import WeightStorage
 from scripts.console import (
     BundlePath,
+    DatapathOption,
     Json,
     Pe,
     Simd,
     Weights,
+    built_as,
     command,
     emit_json,
     err,
-    folding_line,
     open_bundle,
     out,
     percent,
@@ -28,6 +29,7 @@ from scripts.console import (
 from sim.network import as_dict
 from sim.network import simulate as run
 from sim.simulators import choose
+from synth.liberty import find_liberty
 
 
 @command
@@ -41,6 +43,7 @@ def simulate(
     weights: Weights = WeightStorage.ROM,
     pe: Pe = None,
     simd: Simd = None,
+    datapath: DatapathOption = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Work folder; RUN/simulation if not given.")] = None,
     json: Json = False,
 ) -> None:
@@ -50,14 +53,13 @@ def simulate(
 
     Example: xnorforge simulate runs/digits/bundle --sequences 100 --stall 0.2
     """
-    (loaded, schedule), chosen = open_bundle(bundle, pe, simd), choose(simulator)
+    (loaded, schedule), chosen = open_bundle(bundle, pe, simd, datapath, find_liberty()), choose(simulator)
     samples, start = loaded.samples[:sequences], time.monotonic()
     folder = out_folder or bundle.resolve().parent / f"simulation-{chosen}"
     with err.status(f"{chosen}: building and running {len(samples)} sequences of {samples.shape[1]} steps"):
         result = run(
-            loaded.network,
+            schedule,
             loaded.weights,
-            schedule.folding,
             samples,
             folder=folder,
             simulator=chosen,
@@ -79,6 +81,7 @@ def simulate(
         "cycles_per_sequence": result.cycles_per_sequence,
         "cycles_per_sequence_predicted": predicted,
         "cycles_per_step": schedule.step_cycles,
+        "datapath": schedule.datapath.value,
         "seconds": round(seconds, 2),
         "simulator": chosen,
         "weights": weights.value,
@@ -88,7 +91,7 @@ def simulate(
         emit_json(figures)
     else:
         table(
-            f"Simulated with {chosen}: {folding_line(schedule)}",
+            f"Simulated with {chosen}: {built_as(schedule)}",
             [
                 ("sequences", result.sequences),
                 ("values compared", f"{result.compared:,}"),

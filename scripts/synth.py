@@ -14,16 +14,17 @@ from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from scripts.console import (
     BundleOrUnit,
+    DatapathOption,
     Json,
     Pe,
     Settings,
     Simd,
     UnitName,
     Weights,
+    built_as,
     command,
     emit_json,
     err,
-    folding_line,
     one_of,
     open_bundle,
     out,
@@ -48,6 +49,7 @@ def synth(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for everything.")] = 1200,
     pe: Pe = None,
     simd: Simd = None,
+    datapath: DatapathOption = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Run the tools even for what was synthesized before.")
     ] = False,
@@ -61,17 +63,17 @@ def synth(
 
     Example: xnorforge synth --unit xnor_dot --set n=128 --delay 2.5
     """
-    one_of(bundle, unit, settings, pe, simd)
+    one_of(bundle, unit, settings, pe, simd, datapath)
     library = liberty or (None if generic else find_liberty())
     schedule, rom_bits, images = None, None, {}
     if bundle is None:
         assert unit is not None
         component, top, about = build(unit, settings or ()), unit, unit
     else:
-        loaded, schedule = open_bundle(bundle, pe, simd)
-        component, top = Network(loaded.network, schedule.folding, loaded.weights, weights), "network"
+        loaded, schedule = open_bundle(bundle, pe, simd, datapath, library)
+        component, top = Network(schedule, loaded.weights, weights), "network"
         rom_bits, images = sum(image.bits for image in component.images), beside(component.images, weights)
-        about = f"network, {folding_line(schedule)}"
+        about = f"network, {built_as(schedule)}"
     with tempfile.TemporaryDirectory() as scratch, err.status("writing Verilog") as status:
         written = write_all({f"{top}.v": emit(component, top), **images}, Path(scratch))
         report = synthesize(
@@ -87,7 +89,11 @@ def synth(
             cache=not no_cache and weights is not WeightStorage.READMEMH,
         )
     if json:
-        extra = {"rom_bits": rom_bits, "cycles_per_step": schedule.step_cycles} if schedule else {}
+        extra = (
+            {"rom_bits": rom_bits, "cycles_per_step": schedule.step_cycles, "datapath": schedule.datapath.value}
+            if schedule
+            else {}
+        )
         return emit_json({**report.as_dict(), **extra})
     path = "not measured" if report.delay is None else f"{report.delay:.2f} {report.delay_unit} ({report.delay_source})"
     rows: list[tuple[str, object]] = [

@@ -42,7 +42,7 @@ def hardware(bundle: bundles.Bundle, liberty: Path | None, folder: Path) -> dict
     """Area, depth, critical path, cycles a step and ROM bits at ``FOLDING``, ROMs outside."""
     schedule = Schedule(network=bundle.network, folding=FOLDING)
     verilog = folder / "network.v"
-    verilog.write_text(emit(Network(bundle.network, FOLDING, bundle.weights, WeightStorage.EXTERNAL), "network"))
+    verilog.write_text(emit(Network(schedule, bundle.weights, WeightStorage.EXTERNAL), "network"))
     report = synthesize([verilog], "network", liberty=liberty, timeout_s=3000, progress=lambda _: None)
     bits = sum(i.bits for i in memory_images(schedule, bundle.weights))
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +10,13 @@ import torch
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from model import bundle as bundles
 from model.data import load
-from model.spec import Folding, Pool
+from model.spec import Datapath, Folding, Pool
 from model.training import TrainConfig, TrainingError, check_run
 from model.workflow import train_to_bundle
-from scripts.console import Json, command, emit_json, err, out, percent, table
+from scripts.console import DatapathChoice, Json, command, emit_json, err, out, percent, resolve, table
+from synth.liberty import find_liberty
 
 PHASES = {"float": "float LSTM", "mlb": "binarized LSTM"}
 
@@ -41,6 +44,9 @@ def train(
     seed: Annotated[int, typer.Option(help="Of initial weights and order of samples.")] = 0,
     pe: Annotated[int, typer.Option(help="Hidden units the hardware computes at once.")] = 2,
     simd: Annotated[int, typer.Option(help="Inputs a unit takes a cycle; more than there are means all.")] = 8192,
+    datapath: Annotated[
+        DatapathChoice, typer.Option(help="What is built behind z; auto: the smallest by synthesis.")
+    ] = DatapathChoice.THRESHOLD,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path("runs/digits"),
     data_root: Annotated[Path | None, typer.Option(help="Folder of the presets' data; else XNORFORGE_DATA.")] = None,
     json: Json = False,
@@ -66,6 +72,8 @@ def train(
         seed=seed,
     )
     dataset, folding = load(data, data_root), Folding(pe=pe, simd=simd)
+    auto = datapath is DatapathChoice.AUTO
+    asked = Datapath.ARITHMETIC if auto else Datapath(datapath.value)
     check_run(config, dataset, out_folder)
     columns = (
         TextColumn("{task.description}"),
@@ -84,7 +92,7 @@ def train(
             bar.update(tasks[phase], completed=done, state=f"loss {loss:.4f}, validation {percent(score)}")
 
         try:
-            result = train_to_bundle(config, dataset, out_folder, folding, progress)
+            result = train_to_bundle(config, dataset, out_folder, folding, progress, datapath=asked)
         except KeyboardInterrupt:
             bar.stop()
             err.print(
@@ -93,6 +101,11 @@ def train(
                 markup=False,
             )
             raise typer.Exit(130) from None
+    if auto:
+        written = bundles.load(out_folder / "bundle")
+        asked = resolve(datapath, written.network.lstm, find_liberty())
+        bundles.save(replace(written, design=replace(written.design, datapath=asked)), out_folder / "bundle")
+    result["datapath"] = asked.value
     if json:
         return emit_json(result)
     sizes = ", ".join(f"{name} {size}" for name, size in dataset.sizes.items())
@@ -101,6 +114,7 @@ def train(
         [
             ("float LSTM, test", percent(result["accuracy_float"])),
             (f"MLB LSTM ({activation},{weight}), test", percent(result["accuracy_golden"])),
+            ("datapath", result["datapath"]),
             ("time", f"{result['seconds']:.0f} s"),
             ("bundle", result["bundle"]),
         ],

@@ -194,16 +194,23 @@ class Recorder:
         )
         units = [getattr(layer, f"lstm_unit_{p}") for p in range(self._pe)]
         by_gate = {
-            name: [[getattr(u, f"{name}_{g}") for g in GATES] for u in units] for name in ("z", "activation", "gate")
+            name: [[getattr(u, f"{name}_{g}") for g in GATES] for u in units]
+            for name in ("z", "activation", "gate")
+            if name in self._signed
         }
         one = {
             name: [getattr(u, "h_new" if name == "h" else name) for u in units]
             for name in ("c_raw", "c", "t", "h_raw", "h")
+            if name in self._signed
         }
+        handles = {**by_gate, **one}
         self._stages = {
-            "gates_valid": {n: by_gate[n] for n in ("z", "activation")},
-            "cell_valid": {"gate": by_gate["gate"], "c_raw": one["c_raw"], "c": one["c"]},
-            "hidden_valid": {n: one[n] for n in ("t", "h_raw", "h")},
+            stage: {name: handles[name] for name in names if name in handles}
+            for stage, names in (
+                ("gates_valid", ("z", "activation")),
+                ("cell_valid", ("gate", "c_raw", "c")),
+                ("hidden_valid", ("t", "h_raw", "h")),
+            )
         }
         self._seen = dict.fromkeys(("x_valid", *self._stages), 0)
         self._total = sequences * steps * self._groups

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.golden import Trace, run
-from model.spec import GATES, Folding, NetworkSpec, Schedule, Weights, load_stream, memory_images
+from model.spec import GATES, NetworkSpec, Schedule, Weights, load_stream, memory_images
 from rtl.network import Network
 from rtl.rom_files import beside, write_all
 from rtl.verilog import emit
@@ -21,7 +21,7 @@ from sim.simulators import SimulatorName
 
 TOP = "network"
 
-#: Which pipeline stage shows a value; values of one stage are told apart by their order here.
+#: Which pipeline stage shows a value, if the datapath computes it; those of one stage are in order here.
 STAGE = {
     "x": "x_valid",
     "z": "gates_valid",
@@ -89,9 +89,8 @@ class Result:
 
 
 def simulate(
-    network: NetworkSpec,
+    schedule: Schedule,
     weights: Weights,
-    folding: Folding,
     samples: NDArray[np.int64],
     *,
     folder: Path,
@@ -103,7 +102,7 @@ def simulate(
     waves: bool = False,
     timeout_s: float = 3600,
 ) -> Result:
-    """Run ``samples`` (sequences, steps, features) through the Verilog and compare every named value.
+    """Run ``samples`` (sequences, steps, features) through the Verilog and compare every named value it computes.
 
     Parameters
     ----------
@@ -120,11 +119,11 @@ def simulate(
     SimulationError
         If the simulation cannot be run, or a stream breaks its protocol.
     """
-    golden, schedule = run(network, weights, samples), Schedule(network=network, folding=folding)
-    images = memory_images(schedule, weights)
+    network = schedule.network
+    golden, images = run(network, weights, samples), memory_images(schedule, weights)
     contents = beside(images, storage)
     if verilog is None:
-        contents[f"{TOP}.v"] = emit(Network(network, folding, weights, storage), TOP)
+        contents[f"{TOP}.v"] = emit(Network(schedule, weights, storage), TOP)
     written = [path for path in write_all(contents, folder) if path.suffix == ".v"]
     lstm = network.lstm
     settings: dict[str, Any] = {
@@ -139,7 +138,7 @@ def simulate(
         "stall": stall,
         "seed": seed,
         "sequence_cycles": schedule.sequence_cycles(samples.shape[1]),
-        "signed": _signedness(network),
+        "signed": {n: s for n, s in _signedness(network).items() if n not in schedule.datapath.uncomputed},
         # In hexadecimal: a word may have more digits than Python reads as decimal ones.
         "memories": {i.name: [f"{row:x}" for row in i.rows] for i in images if storage is WeightStorage.EXTERNAL},
     }
@@ -181,13 +180,14 @@ def _signedness(network: NetworkSpec) -> dict[str, Any]:
 def _compare(golden: Trace, observed: dict[str, NDArray[np.int64]], schedule: Schedule) -> Result:
     compared = differing = 0
     first: tuple[tuple[int, int, int], Difference] | None = None
-    for order, (name, stage) in enumerate(STAGE.items()):
+    computed = [name for name in STAGE if name not in schedule.datapath.uncomputed]
+    for order, name in enumerate(computed):
         expected, got = np.asarray(getattr(golden, name)), observed[name]
         wrong = np.flatnonzero(expected != got)
         compared, differing = compared + expected.size, differing + len(wrong)
         if not len(wrong):
             continue
-        cycles = _cycles_of(observed[f"cycle_{stage}"], expected.shape, name, schedule).ravel()[wrong]
+        cycles = _cycles_of(observed[f"cycle_{STAGE[name]}"], expected.shape, name, schedule).ravel()[wrong]
         seen = np.where(cycles < 0, np.iinfo(np.int64).max, cycles)
         place = int(wrong[np.argmin(seen)])
         key = (int(seen.min()), order, place)

@@ -1,5 +1,6 @@
 """Specifications: one frozen object describes a unit or a layer; golden function and generator are built from it."""
 
+from model.spec.datapath import Datapath
 from model.spec.fixed import Format, Ints, NarrowSpec, Overflow, Rounding
 from model.spec.folding import Folding, MemoryImage, Schedule, memory_images
 from model.spec.loading import LOAD_WIDTH, load_chunks, load_stream
@@ -27,6 +28,7 @@ __all__ = [
     "MAX_LEVELS",
     "BitSumSpec",
     "ConstantMultiplierSpec",
+    "Datapath",
     "DenseSpec",
     "Folding",
     "Format",

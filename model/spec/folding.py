@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from model.spec.datapath import Datapath
 from model.spec.network import GATES, NetworkSpec, Pool, Weights
 
 
@@ -39,11 +40,16 @@ class Folding:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """The cycles of one network under one folding.
+    """The hardware of one network: its folding and datapath, and the cycles it takes, whatever the datapath.
 
     A time step runs ``groups`` groups of ``pe`` hidden units, each for ``beats`` cycles. In a beat every
     unit takes ``x_lanes`` features and ``h_lanes`` hidden units; lanes past the end of a vector are padded
     with code 0 against weight code all-ones, which adds a constant that the start value takes off again.
+
+    Raises
+    ------
+    ValueError
+        If the datapath cannot be built for the network.
     """
 
     LATENCY = 5  #: cycles from the last beat's address to its hidden unit being stored
@@ -51,6 +57,10 @@ class Schedule:
 
     network: NetworkSpec
     folding: Folding
+    datapath: Datapath = Datapath.ARITHMETIC
+
+    def __post_init__(self) -> None:
+        self.datapath.check(self.network.lstm)
 
     @property
     def pe(self) -> int:

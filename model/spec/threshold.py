@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from model.spec.fixed import Format, Ints, NarrowSpec
 from model.spec.mlb import MlbSpec
+from model.spec.network import LstmSpec
 from model.spec.pwl import PwlSpec
 from model.spec.steps import search_thresholds
 
@@ -18,7 +19,7 @@ MAX_ACTIVATION_WIDTH = 20  #: every input of an activation is tried to see that 
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdSpec:
-    """``code = MLB(activation(narrow(z)))``, the number of ``thresholds`` that z reaches.
+    """``code = MLB(activation(narrow(z)))``, the number of ``thresholds`` that z reaches; :meth:`gate` makes one.
 
     The paper's narrowing, look-up activation and quantizer, found equal by searching their integer function.
 
@@ -55,6 +56,11 @@ class ThresholdSpec:
         codes = self._code_of_inner(np.arange(inner.min, inner.max + 1))
         if falls := np.flatnonzero(np.diff(codes) < 0).tolist():
             raise ValueError(f"Activation codes must never decrease, not after input {inner.min + falls[0]!r}")
+
+    @classmethod
+    def gate(cls, lstm: LstmSpec, gate: int) -> ThresholdSpec:
+        """The code of a gate of an LSTM."""
+        return cls(narrow=lstm.narrow_z(gate), activation=lstm.activation(gate), mlb=lstm.gates[gate])
 
     @property
     def source(self) -> Format:

@@ -15,7 +15,7 @@ import pytest
 
 from model import bundle as bundles
 from model.bundle import DESIGN, FILES, Bundle, BundleError, Design, Provenance, load, save, seal
-from model.spec import Folding, Pool
+from model.spec import Datapath, Folding, Pool
 from model.training import Scaling
 from tests.networks import random_network, stored
 from tests.sentences import is_one_sentence
@@ -23,13 +23,14 @@ from tests.sentences import is_one_sentence
 NAMES = (DESIGN, *FILES)
 
 
-def make(**choice: Any) -> Bundle:
+def make(datapath: Datapath = Datapath.TABLE, **choice: Any) -> Bundle:
     """A bundle of a random network of 3 features, 5 hidden units and 3 classes."""
     network, x = random_network(batch=6, **choice)
     design = Design(
-        schema_version=1,
+        schema_version=2,
         network=network.spec(),
         folding=Folding(pe=2, simd=4),
+        datapath=datapath,
         scaling=Scaling(mean=(0.1, -2e-30, 3.0), scale=(1.0, 1 / 3, 1e20)),
         provenance=Provenance(
             data="mine.npz",
@@ -75,7 +76,14 @@ def refusal(folder: Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("choice", [{}, {"a": 5, "w": 1, "pool": Pool.MEAN, "hidden": 1}, {"a": 1, "w": 4}])
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {},
+        {"a": 5, "w": 1, "pool": Pool.MEAN, "hidden": 1, "datapath": Datapath.THRESHOLD},
+        {"a": 1, "w": 4, "datapath": Datapath.ARITHMETIC},
+    ],
+)
 def test_round_trip(tmp_path, choice):
     made = make(**choice)
     save(made, tmp_path / "new" / "bundle")
@@ -196,10 +204,10 @@ def test_a_design_that_is_no_json_is_refused(folder, text):
     assert refusal(folder) == f"Bundle file {folder / DESIGN} must be JSON text, and it is not"
 
 
-@pytest.mark.parametrize("text", ["[]", "1", "null", "{}", '{"schema_version": 2}', '{"schema_version": "1"}'])
+@pytest.mark.parametrize("text", ["[]", "1", "null", "{}", '{"schema_version": 1}', '{"schema_version": "2"}'])
 def test_a_design_of_another_schema_is_refused(folder, text):
     (folder / DESIGN).write_text(text)
-    assert refusal(folder).startswith(f"Bundle schema version of {folder / DESIGN} must be 1, not ")
+    assert refusal(folder).startswith(f"Bundle schema version of {folder / DESIGN} must be 2, not ")
 
 
 def test_no_folder_is_refused(folder, tmp_path):
@@ -280,14 +288,14 @@ def test_an_unknown_field_is_named(folder, keys):
     rewrite(folder, lambda d: at(d, (*keys, "")).update(secret=1))
     where = ".".join(map(str, (*keys, "secret")))
     assert refusal(folder) == (
-        f"Bundle field {where} of {folder / DESIGN} must be one of schema version 1, and it is unknown"
+        f"Bundle field {where} of {folder / DESIGN} must be one of schema version 2, and it is unknown"
     )
 
 
 #: path and value -> words of the refusal
 WRONG_VALUES: list[tuple[str, Any, str]] = [
-    ("schema_version", 2, "schema version of"),
-    ("schema_version", True, "field schema_version of"),
+    ("schema_version", 1, "schema version of"),
+    ("schema_version", 2.0, "field schema_version of"),
     ("network.lstm.x.factors.0", 0, "Scaling factor must be from 1 to 16777215, not 0"),
     ("network.lstm.wh.2.factors.1", -5, "Scaling factor must be from 1 to 16777215, not -5"),
     ("network.dense.b.factors.0", 1 << 24, "Scaling factor must be from 1 to 16777215, not 16777216"),
@@ -314,6 +322,8 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
     ("network.lstm.hidden", 6, "Weights wx must be uint8 of shape (4, 6, 3), not uint8 (4, 5, 3)"),
     ("network.dense.classes", 4, "Weights dense_w must be uint8 of shape (4, 5), not uint8 (3, 5)"),
     ("network.lstm.source.width", 3, "Samples must be from -4 to 3, not "),
+    ("datapath", "auto", "Bundle field datapath of"),
+    ("network.lstm.overflow", "wrap", "Datapath must be arithmetic, not 'table': Overflow of a narrowing before thr"),
     ("folding.pe", 0, "Folding pe must be 1 to 8192, not 0"),
     ("folding.simd", 8193, "Folding simd must be 1 to 8192, not 8193"),
     ("scaling.mean", [0.0, 0.0], "scaling must be one mean and scale a feature, not 2 and 3"),

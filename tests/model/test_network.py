@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from model import compiled, golden
 from model.cell import exact_in_float32, fused_lstm, plain_lstm
 from model.golden import run
-from model.spec import GATES, NetworkSpec, Pool, Weights
+from model.spec import (
+    GATES,
+    Datapath,
+    Folding,
+    NetworkSpec,
+    Overflow,
+    Pool,
+    Schedule,
+    TableSpec,
+    ThresholdSpec,
+    Weights,
+)
 from tests.networks import NETWORKS, random_network, stored
 
 
@@ -78,6 +92,34 @@ def test_golden_equals_exact_python_integers(choice):
     expected = by_python_integers(spec, weights, samples[1])
     for name, values in expected.items():
         assert getattr(trace, name)[1].tolist() == values, name
+
+
+@settings(max_examples=40)
+@given(NETWORKS, st.sampled_from([Datapath.THRESHOLD, Datapath.TABLE]))
+def test_every_datapath_gives_the_golden_codes(choice, datapath):
+    network, x = random_network(**choice)
+    lstm = network.spec().lstm
+    if choice["a"] == 5 and datapath.tables:
+        with pytest.raises(ValueError, match="Datapath must be arithmetic or threshold, not 'table': Table must have"):
+            Schedule(network=network.spec(), folding=Folding(pe=1, simd=1), datapath=datapath)
+        return
+    trace = run(network.spec(), network.weights(), stored(network, x))
+    for k in range(len(GATES)):
+        assert np.array_equal(ThresholdSpec.gate(lstm, k).compute(trace.z[:, :, k]), trace.gate[:, :, k])
+    if datapath.tables:
+        i, f, g, o = np.moveaxis(trace.gate, 2, 0)
+        start = np.broadcast_to(lstm.c.quantize(0, 0), trace.c[:, :1].shape)
+        before = np.concatenate([start, trace.c[:, :-1]], 1)
+        assert np.array_equal(TableSpec.cell(lstm).compute(f=f, c=before, i=i, g=g), trace.c)
+        assert np.array_equal(TableSpec.hidden(lstm).compute(gate_o=o, c=trace.c), trace.h)
+
+
+def test_a_datapath_that_cannot_be_built_is_refused():
+    wrapping = replace(random_network(a=2)[0].spec().lstm, overflow=Overflow.WRAP)
+    for datapath in (Datapath.THRESHOLD, Datapath.TABLE):
+        with pytest.raises(ValueError, match=r"^Datapath must be arithmetic, not .*: Overflow of a narrowing "):
+            datapath.check(wrapping)
+    Datapath.ARITHMETIC.check(wrapping)
 
 
 @settings(max_examples=40)

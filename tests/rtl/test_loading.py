@@ -86,7 +86,7 @@ def simulate(spec, weights, folding, bench):
     """Run ``bench(host)``, which is to end within 20,000 cycles."""
     m, rst = Module(), Signal()
     m.domains.sync = ClockDomain()
-    m.submodules.network = network = Network(spec, folding, weights, WeightStorage.LOAD)
+    m.submodules.network = network = Network(Schedule(network=spec, folding=folding), weights, WeightStorage.LOAD)
     m.d.comb += ResetSignal().eq(rst)
     simulator, ended = Simulator(m), []
 

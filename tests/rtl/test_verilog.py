@@ -22,7 +22,8 @@ from tests.networks import random_network
 
 def network(storage=WeightStorage.ROM, pe=2, simd=4):
     mlb, _ = random_network()
-    return Network(mlb.spec(), Folding(pe=pe, simd=simd), mlb.weights(), storage)
+    schedule = Schedule(network=mlb.spec(), folding=Folding(pe=pe, simd=simd))
+    return Network(schedule, mlb.weights(), storage)
 
 
 @pytest.fixture(scope="module")

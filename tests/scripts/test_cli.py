@@ -183,7 +183,8 @@ def test_simulate(bundle, simulator, tmp_path):
     found = answer("simulate", bundle, "--sequences", 2, "--simulator", simulator, "--out", tmp_path, "--pe", 4)
     assert found["weights"] == "rom"
     assert (found["sequences"], found["differing"], found["first_difference"]) == (2, 0, None)
-    assert found["compared"] == 2 * (8 * (8 + (3 * 4 + 5) * 4) + 10 + 1)
+    assert found["datapath"] == "threshold"  # what train writes
+    assert found["compared"] == 2 * (8 * (8 + (2 * 4 + 5) * 4) + 10 + 1)
     assert found["accuracy_rtl"] == found["accuracy_golden"] <= 1
     assert found["cycles_per_sequence"] == found["cycles_per_sequence_predicted"] > 0
     assert found["cycles"] >= 2 * found["cycles_per_sequence"]
@@ -191,13 +192,37 @@ def test_simulate(bundle, simulator, tmp_path):
     assert found["seconds"] > 0
 
 
+#: what the Verilog of each datapath has behind z, of these modules
+BEHIND_Z = {
+    "arithmetic": {"pwl_activation", "mac"},
+    "threshold": {"threshold_activation", "pwl_activation", "mac"},
+    "table": {"threshold_activation", "table_product"},
+}
+
+
+@pytest.mark.parametrize("datapath", BEHIND_Z)
+def test_generate_every_datapath(datapath, bundle, tmp_path):
+    assert answer("generate", bundle, "--out", tmp_path, "--datapath", datapath)["datapath"] == datapath
+    modules = set(re.findall(r"^module (\w+)", (tmp_path / "network.v").read_text(), re.MULTILINE))
+    assert modules & set().union(*BEHIND_Z.values()) == BEHIND_Z[datapath]
+
+
+def test_auto_takes_the_smallest_and_says_so(bundle, tmp_path):
+    result = run("generate", bundle, "--out", tmp_path, "--datapath", "auto", "--json")
+    said = re.search(r"Datapath (\w+) is the smallest: (.*?) (?:um2|NAND2 equivalents) a hidden unit", result.stderr)
+    assert said is not None
+    areas = {name: float(area.replace(",", "")) for name, area in re.findall(r"(\w+) ([\d,.]+\d)", said[2])}
+    assert set(areas) == {"arithmetic", "threshold", "table"}
+    assert said[1] == min(areas, key=lambda name: areas[name]) == json.loads(result.stdout)["datapath"]
+
+
 def test_a_difference_is_shown_and_fails(bundle, simulator, tmp_path, monkeypatch):
     """The hardware gets one other weight than the golden function."""
 
-    def faulty(network: Any, folding: Any, weights: Any, storage: Any) -> Network:
+    def faulty(schedule: Any, weights: Any, storage: Any) -> Network:
         wx = weights["wx"].copy()
         wx[1, 3, 4] ^= 1
-        return Network(network, folding, {**weights, "wx": wx}, storage)
+        return Network(schedule, {**weights, "wx": wx}, storage)
 
     monkeypatch.setattr("sim.network.Network", faulty)
     options = ["--sequences", 2, "--simulator", simulator, "--out", tmp_path]
@@ -275,7 +300,9 @@ BAD: dict[str, str] = {
     "generate": "Exactly one of BUNDLE and --unit must be given, not neither",
     "generate @bundle --unit popcount": "Exactly one of BUNDLE and --unit must be given, not both",
     "generate @bundle --set n=3": "Option --set must go with --unit, not with a bundle: 'n=3'",
-    "synth --unit popcount --pe 2": "Options --pe and --simd must go with a bundle, not with --unit 'popcount'",
+    "synth --unit popcount --pe 2": "Options --pe, --simd and --datapath must go with a bundle, not with --unit 'po",
+    "generate --unit popcount --datapath auto": "Options --pe, --simd and --datapath must go with a bundle, not with",
+    "train --levels 5,1 --datapath table": "Datapath must be arithmetic or threshold, not 'table': Table must have",
     "generate --unit popcont": "Unit must be one of popcount, bit_sum, xnor_dot, ",
     "generate --unit popcount --set m=3": "Setting of popcount must be one of n=..., stages=..., final=..., not 'm=3'",
     "generate --unit popcount --set n": "Setting of popcount must be one of n=..., stages=..., final=..., not 'n'",
@@ -371,6 +398,10 @@ def test_no_simulator_is_one_sentence(name, bundle, tmp_path):
         "simulate @bundle --sequences 0",
         "simulate @bundle --stall 1",
         "simulate @bundle --pe two",
+        "train --datapath fastest",
+        "generate @bundle --datapath fastest",
+        "simulate @bundle --datapath Table",
+        "synth @bundle --datapath fastest",
         "generate @bundle --weights flash",
         "simulate @bundle --weights inline",
         "synth @bundle --roms",

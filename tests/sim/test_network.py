@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
-from model.spec import Folding, Pool, Schedule
+from model.spec import Datapath, Folding, Pool, Schedule
 from rtl.network import Network
 from rtl.verilog import emit
 from sim.network import STAGE, simulate
 from sim.simulators import SimulationError, choose
 from tests.faults import plant
-from tests.networks import random_network, stored
+from tests.networks import NETWORKS, random_network, stored
 
 
 @pytest.mark.parametrize(
@@ -29,16 +32,49 @@ from tests.networks import random_network, stored
 @pytest.mark.parametrize("stall", [0.0, 0.4])
 def test_every_named_value_is_equal(choice, pe, simd, stall, simulator, tmp_path):
     network, x = random_network(**choice)
-    spec, samples, folding = network.spec(), stored(network, x), Folding(pe=pe, simd=simd)
-    result = simulate(spec, network.weights(), folding, samples, folder=tmp_path, simulator=simulator, stall=stall)
+    spec, samples = network.spec(), stored(network, x)
+    schedule = Schedule(network=spec, folding=Folding(pe=pe, simd=simd))
+    result = simulate(schedule, network.weights(), samples, folder=tmp_path, simulator=simulator, stall=stall)
     assert result.first_difference is None
     assert result.differing == 0
     batch, steps, features = samples.shape
     hidden, classes = spec.lstm.hidden, spec.dense.classes
     assert result.compared == batch * (steps * (features + (3 * 4 + 5) * hidden) + classes + 1)
     if not stall:
-        schedule = Schedule(network=spec, folding=folding)
         assert result.cycles_per_sequence == schedule.sequence_cycles(steps)
+
+
+#: values of a unit and step -> those that each datapath computes: z, activation, gate of 4 gates; c_raw, c, t, h_raw, h
+COMPUTED = {Datapath.ARITHMETIC: 3 * 4 + 5, Datapath.THRESHOLD: 2 * 4 + 5, Datapath.TABLE: 2 * 4 + 2}
+
+
+@pytest.mark.parametrize("datapath", Datapath)
+@pytest.mark.parametrize(
+    ("choice", "pe", "simd"),
+    [({"a": 2, "w": 2, "hidden": 3, "gain": 6.0}, 2, 3), ({"a": 3, "w": 1, "hidden": 2, "pool": Pool.MEAN}, 2, 99)],
+)
+def test_every_datapath_is_equal_in_every_value_it_computes(choice, pe, simd, datapath, simulator, tmp_path):
+    network, x = random_network(**choice)
+    samples, folding = stored(network, x), Folding(pe=pe, simd=simd)
+    schedule = Schedule(network=network.spec(), folding=folding, datapath=datapath)
+    result = simulate(schedule, network.weights(), samples, folder=tmp_path, simulator=simulator)
+    assert (result.differing, result.first_difference) == (0, None)
+    batch, steps, features = samples.shape
+    assert result.compared == batch * (steps * (features + COMPUTED[datapath] * choice["hidden"]) + 3 + 1)
+    plain = Schedule(network=network.spec(), folding=folding)
+    assert result.cycles_per_sequence == plain.sequence_cycles(steps)
+
+
+@settings(max_examples=3)
+@given(NETWORKS, st.sampled_from(Datapath), st.integers(1, 4), st.integers(1, 12))
+def test_drawn_networks(simulator, tmp_path_factory, choice, datapath, pe, simd):
+    network, x = random_network(**choice)
+    spec = network.spec()
+    assume(datapath.refusal(spec.lstm) is None)
+    schedule = Schedule(network=spec, folding=Folding(pe=pe, simd=simd), datapath=datapath)
+    folder = tmp_path_factory.mktemp("drawn")
+    result = simulate(schedule, network.weights(), stored(network, x), folder=folder, simulator=simulator)
+    assert (result.differing, result.first_difference) == (0, None)
 
 
 def test_verilator_agrees_too(tmp_path):
@@ -48,9 +84,8 @@ def test_verilator_agrees_too(tmp_path):
         pytest.skip(str(error))
     network, x = random_network()
     result = simulate(
-        network.spec(),
+        Schedule(network=network.spec(), folding=Folding(pe=2, simd=4)),
         network.weights(),
-        Folding(pe=2, simd=4),
         stored(network, x),
         folder=tmp_path,
         simulator=chosen,
@@ -72,6 +107,9 @@ CLOCKED = (
 FAULTY = (
     *CLOCKED,
     "mlb_accumulator",
+    "gate_code",
+    "cell_code",
+    "hidden_code",
     "full_adder",
     "half_adder",
     "adder_tree",
@@ -90,8 +128,9 @@ def written(tmp_path_factory):
     network, x = random_network(a=2, w=2, hidden=4, steps=6, batch=12, gain=8.0, seed=3)
     folder = tmp_path_factory.mktemp("written")
     source = folder / "network.v"
-    source.write_text(emit(Network(network.spec(), Folding(pe=2, simd=4), network.weights()), "network"))
-    return network.spec(), network.weights(), stored(network, x), source
+    schedule = Schedule(network=network.spec(), folding=Folding(pe=2, simd=4))
+    source.write_text(emit(Network(schedule, network.weights()), "network"))
+    return schedule, network.weights(), stored(network, x), source
 
 
 def test_every_kind_of_unit_is_in_the_list_of_faults(written):
@@ -99,17 +138,32 @@ def test_every_kind_of_unit_is_in_the_list_of_faults(written):
     assert kinds == set(FAULTY)
 
 
+@pytest.mark.parametrize(
+    ("datapath", "unit"),
+    [(Datapath.THRESHOLD, "threshold_activation"), (Datapath.TABLE, "table_product"), (Datapath.TABLE, "hidden_code")],
+)
+def test_a_planted_fault_in_a_datapath_is_caught(datapath, unit, written, simulator, tmp_path):
+    arithmetic, weights, samples, _ = written
+    schedule = replace(arithmetic, datapath=datapath)
+    source, faulty = tmp_path / "network.v", tmp_path / "faulty.v"
+    source.write_text(emit(Network(schedule, weights), "network"))
+    plant(source, unit, faulty, combinational=True)
+    result = simulate(schedule, weights, samples, folder=tmp_path, simulator=simulator, verilog=faulty)
+    assert result.differing > 0
+    assert result.first_difference is not None
+    assert result.first_difference.value in ("gate", "c", "h")
+
+
 @pytest.mark.parametrize("unit", FAULTY)
 def test_a_planted_fault_is_caught(unit, written, simulator, tmp_path):
-    spec, weights, samples, source = written
+    schedule, weights, samples, source = written
     # A few faults show only in rare events (the last bit of a comparison: in a tie); then the next is taken.
     for seed in (1, 101, 201, 301):
         plant(source, unit, tmp_path / "faulty.v", combinational=unit not in CLOCKED, first=seed)
         try:
             result = simulate(
-                spec,
+                schedule,
                 weights,
-                Folding(pe=2, simd=4),
                 samples,
                 folder=tmp_path,
                 simulator=simulator,
@@ -130,14 +184,12 @@ def test_a_planted_fault_is_caught(unit, written, simulator, tmp_path):
 
 def test_the_first_difference_names_step_unit_gate_and_cycle(written, simulator, tmp_path):
     """One weight code changed in the hardware only: the report points at the sum it spoils."""
-    spec, weights, samples, _ = written
+    schedule, weights, samples, _ = written
     other = {name: array.copy() for name, array in weights.items()}
     other["wh"][3, 2, 0] ^= 1
     source = tmp_path / "network.v"
-    source.write_text(emit(Network(spec, Folding(pe=2, simd=4), other), "network"))
-    result = simulate(
-        spec, weights, Folding(pe=2, simd=4), samples, folder=tmp_path, simulator=simulator, verilog=source
-    )
+    source.write_text(emit(Network(schedule, other), "network"))
+    result = simulate(schedule, weights, samples, folder=tmp_path, simulator=simulator, verilog=source)
     first = result.first_difference
     assert first is not None
     assert (first.value, first.sequence, first.step, first.unit, first.gate) == ("z", 0, 0, 2, "o")
@@ -160,9 +212,8 @@ def test_trained_digits_and_two_foldings(simulator, tmp_path):
     b = bundle.load(tmp_path / "run" / "bundle")
     for pe, simd in ((4, 16), (1, 5)):
         result = simulate(
-            b.network,
+            Schedule(network=b.network, folding=Folding(pe=pe, simd=simd)),
             b.weights,
-            Folding(pe=pe, simd=simd),
             b.samples[:10],
             folder=tmp_path / f"{pe}",
             simulator=simulator,
@@ -180,9 +231,8 @@ def test_bonn_eeg(data_root, simulator, tmp_path):
     network, _ = random_network(features=8, hidden=4, classes=5, a=2, w=1, pool=Pool.MEAN, steps=64)
     samples = stored_samples(Scaling.of(data.x), network.numbers.source, data.part("test")[0][:2])
     result = simulate(
-        network.spec(),
+        Schedule(network=network.spec(), folding=Folding(pe=4, simd=99)),
         network.weights(),
-        Folding(pe=4, simd=99),
         samples,
         folder=tmp_path,
         simulator=simulator,

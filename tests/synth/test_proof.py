@@ -7,11 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from model.spec import Format, MlbQuantizerSpec, MlbSpec, NarrowSpec, PopcountSpec, PwlSpec, SumSpec, TableSpec
+from model.spec import (
+    Datapath,
+    Format,
+    MlbQuantizerSpec,
+    MlbSpec,
+    NarrowSpec,
+    PopcountSpec,
+    PwlSpec,
+    SumSpec,
+    TableSpec,
+)
 from model.spec import ThresholdSpec as Thresholds
 from rtl.adder_tree import AdderTree
 from rtl.mlb_quantizer import MlbQuantizer
 from rtl.plain import PlainCell, PlainHidden, PlainPopcount, PlainQuantizer, PlainSum, PlainThresholds
+from rtl.pointwise import Pointwise
 from rtl.popcount import Popcount
 from rtl.table_product import TableProduct
 from rtl.threshold_activation import ThresholdActivation
@@ -44,6 +55,8 @@ def prove(plain: Unit, optimized: Unit, folder: Path) -> str:
         (PlainThresholds(THRESHOLDS), ThresholdActivation(THRESHOLDS)),
         (PlainCell(LSTM), TableProduct(TableSpec.cell(LSTM))),
         (PlainHidden(LSTM), TableProduct(TableSpec.hidden(LSTM))),
+        (Pointwise(LSTM, Datapath.ARITHMETIC), Pointwise(LSTM, Datapath.THRESHOLD)),
+        (Pointwise(LSTM, Datapath.ARITHMETIC), Pointwise(LSTM, Datapath.TABLE)),
         (PlainPopcount(PopcountSpec(n=11)), Popcount(PopcountSpec(n=11))),
         (PlainSum(SUM), AdderTree(SUM)),
     ],
@@ -61,6 +74,18 @@ def test_a_planted_fault_is_found_with_an_input_that_shows_it(tmp_path):
         prove_equal(good, tmp_path / "faulty.v", "unit")
     x, wrong, right = (int(v) for v in re.findall(r"\d+", str(e.value)))
     assert int(QUANTIZER.compute(x - 512 if x >= 256 else x)) == right != wrong
+
+
+@pytest.mark.parametrize(
+    ("datapath", "module"), [(Datapath.THRESHOLD, "threshold_activation_1"), (Datapath.TABLE, "table_product")]
+)
+def test_a_planted_fault_behind_z_is_found(datapath, module, tmp_path):
+    lstm = random_network(a=1)[0].spec().lstm
+    good = write(tmp_path, emit(Pointwise(lstm, Datapath.ARITHMETIC), "unit"), "good.v")
+    optimized = write(tmp_path, emit(Pointwise(lstm, datapath), "unit"), "optimized.v")
+    plant(optimized, module, tmp_path / "faulty.v", combinational=True)
+    with pytest.raises(DifferenceError, match=r"faulty.v must equal good.v, and for .*z_i = \d+"):
+        prove_equal(good, tmp_path / "faulty.v", "unit")
 
 
 def test_pipelines_are_compared_cycle_by_cycle(tmp_path, monkeypatch):

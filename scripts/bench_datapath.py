@@ -1,0 +1,67 @@
+"""What is behind the pre-activations of one hidden unit under each datapath, through the same synthesis flow.
+
+Example: python -m scripts.bench_datapath --liberty nangate45_typ.lib.gz --out runs/datapath
+Networks of digits with 32 hidden units, trained where they are not there yet; area in um2, delay in ns.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from model import bundle as bundles
+from model.data import load
+from model.spec import Folding
+from model.training import TrainConfig
+from model.workflow import train_to_bundle
+from scripts.console import Json, UsageError, command, emit_json, err, out
+from scripts.table_accuracy import SETTINGS
+from scripts.train import parse_levels
+from synth.datapath import measure
+from synth.flow import find_liberty
+
+
+def network(levels: tuple[int, int], folder: Path) -> bundles.Bundle:
+    """A trained network, of this run or of an earlier one."""
+    if not (folder / "bundle").exists():
+        err.print(f"training {folder}")
+        torch.set_num_threads(1)
+        config = TrainConfig(activation_levels=levels[0], weight_levels=levels[1], **SETTINGS["digits"])
+        train_to_bundle(config, load("digits"), folder, Folding(pe=1, simd=8192), lambda *_: None)
+    return bundles.load(folder / "bundle")
+
+
+@command
+def main(
+    levels: Annotated[list[str] | None, typer.Argument(help="Such as 3,3; 1,1 to 4,4 if not given.")] = None,
+    liberty: Annotated[Path | None, typer.Option(help="Liberty file; else OSU 0.18 um.")] = None,
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder of all runs.")] = Path("runs/datapath"),
+    json: Json = False,
+) -> None:
+    """Measure every datapath at every level, and print a table."""
+    library = liberty or find_liberty()
+    if library is None:
+        raise UsageError("A Liberty file must be given with --liberty, because OSU 0.18 um is not installed")
+    rows: list[dict[str, Any]] = []
+    for text in levels or ("1,1", "2,2", "3,3", "4,4"):
+        pair = parse_levels(text)
+        with err.status(f"({text})") as status:
+            lstm = network(pair, out_folder / f"digits-{pair[0]}{pair[1]}").network.lstm
+            reports = measure(lstm, liberty=library, timeout_s=3000, progress=status.update)
+        for datapath, report in reports.items():
+            figures = {"area": report.area, "depth": report.depth, "delay": report.delay, "seconds": report.seconds}
+            rows.append({"levels": text, "datapath": datapath.value, **figures})
+    if json:
+        return emit_json({"library": str(library), "lines": rows})
+    out.print("| levels | datapath | area | logic depth | delay | s |\n|---|---|---|---|---|---|", soft_wrap=True)
+    for row in rows:
+        delay = "-" if row["delay"] is None else f"{row['delay']:.2f}"
+        figures = f"{row['area']:,.0f} | {row['depth']} | {delay} | {row['seconds']:.0f}"
+        out.print(f"| ({row['levels']}) | {row['datapath']} | {figures} |", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)

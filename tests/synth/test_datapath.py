@@ -1,0 +1,37 @@
+"""The smallest datapath by synthesis, of those that can be built."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from model.spec import Datapath, Overflow
+from synth.datapath import measure, smallest
+from tests.networks import random_network
+
+
+@pytest.fixture(scope="module")
+def reports():
+    return measure(random_network(a=1)[0].spec().lstm, liberty=None)
+
+
+def test_all_are_measured(reports):
+    assert list(reports) == list(Datapath)
+    assert all(report.top == "pointwise" and report.area > 0 for report in reports.values())
+
+
+@pytest.mark.parametrize("datapath", Datapath)
+def test_the_smallest_is_taken(reports, datapath):
+    report = reports[datapath]
+    assert smallest({**reports, datapath: replace(report, area=report.area / 2)}) is datapath
+
+
+def test_of_equal_ones_the_first_is_taken(reports):
+    assert smallest({path: replace(report, area=1.0) for path, report in reports.items()}) is Datapath.ARITHMETIC
+
+
+def test_what_cannot_be_built_is_not_measured(monkeypatch, reports):
+    monkeypatch.setattr("synth.datapath.synthesize", lambda *_, **__: reports[Datapath.ARITHMETIC])
+    wrapping = replace(random_network(a=2)[0].spec().lstm, overflow=Overflow.WRAP)
+    assert list(measure(wrapping, liberty=None)) == [Datapath.ARITHMETIC]
