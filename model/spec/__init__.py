@@ -3,6 +3,7 @@
 from model.spec.datapath import Datapath
 from model.spec.fixed import Format, Ints, NarrowSpec, Overflow, Rounding
 from model.spec.folding import Folding, MemoryImage, Schedule, memory_images
+from model.spec.loading import LOAD_WIDTH, load_chunks, load_stream
 from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, ReconstructSpec
 from model.spec.network import GATES, DenseSpec, LstmSpec, NetworkSpec, Pool, Weights
 from model.spec.product import (
@@ -23,6 +24,7 @@ from model.spec.threshold import ThresholdSpec
 
 __all__ = [
     "GATES",
+    "LOAD_WIDTH",
     "MAX_LEVELS",
     "BitSumSpec",
     "ConstantMultiplierSpec",
@@ -57,5 +59,7 @@ __all__ = [
     "Weights",
     "XnorDotSpec",
     "XnorMultiplierSpec",
+    "load_chunks",
+    "load_stream",
     "memory_images",
 ]

@@ -220,6 +220,15 @@ class MlbDotSpec:
 class MlbAccumulatorSpec:
     """A running sum of dot products: ``before + sum_k x_k^ . w_k^``, in the format ``total``.
 
+    Parameters
+    ----------
+    dots
+        The dot products.
+    total
+        Format of the sum.
+    running
+        Whether there is a ``before``.
+
     Raises
     ------
     ValueError
@@ -228,6 +237,7 @@ class MlbAccumulatorSpec:
 
     dots: tuple[MlbDotSpec, ...]
     total: Format
+    running: bool = True
 
     def __post_init__(self) -> None:
         if not self.dots:
@@ -236,8 +246,8 @@ class MlbAccumulatorSpec:
             if dot.format.frac != self.total.frac:
                 raise ValueError(f"Fraction bits of the total must be {dot.format.frac}, not {self.total.frac!r}")
 
-    def compute(self, before: ArrayLike, **operands: ArrayLike) -> Ints:
-        """Golden function: ``before`` and codes ``x0, w0, x1, w1, ...`` in, sums out, as two's complement wraps."""
+    def compute(self, before: ArrayLike = 0, **operands: ArrayLike) -> Ints:
+        """Golden function: ``before`` (0 unless running) and codes ``x0, w0, x1, ...`` in, sums out, which wrap."""
         result = np.asarray(before, np.int64)
         for k, dot in enumerate(self.dots):
             result = result + dot.compute(operands[f"x{k}"], operands.get(f"w{k}"))
