@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import Schedule
-from rtl.lstm_unit import LstmUnit, unit_weights
+from model.spec import Schedule, Weights
+from rtl.lstm_unit import GateConstants, LstmUnit, unit_weights
 from rtl.quantity import quantize
 from rtl.shapes import codes, named, shape_of
 from rtl.unit import Unit
@@ -25,6 +25,14 @@ def repeated(code: int, width: int, count: int) -> Const:
     return Const(sum((code & ((1 << width) - 1)) << (width * i) for i in range(count)), width * count)
 
 
+def _of_unit(weights: Weights, unit: int) -> tuple[GateConstants, ...]:
+    """The weights of one unit, for each gate."""
+    return tuple(
+        (tuple(wx.tolist()), tuple(wh.tolist()), int(b))
+        for wx, wh, b in zip(*(weights[name][:, unit] for name in ("wx", "wh", "b")), strict=True)
+    )
+
+
 class LstmLayer(Unit):
     """One time step: every hidden unit in groups of ``pe``, each in ``beats`` cycles.
 
@@ -35,12 +43,19 @@ class LstmLayer(Unit):
     step may begin in the cycle after. Throughput: a beat a cycle. ``restart`` makes h and c MLB(0); reset
     only empties the pipeline.
 
+    Parameters
+    ----------
+    schedule
+        What is computed, on how much hardware.
+    constants
+        The weights, if they are to be constants of the sums; for a step that takes a single beat.
+
     Ports
     -----
     load, samples : In; take a new x_t, features in the input format
     restart : In; a new sequence follows
     beat : In; see :class:`Beat`
-    weights, biases : In; memory words of the beat announced one cycle before
+    weights, biases : In; memory words of the beat announced one cycle before; absent if they are constants
     turn : In; turn h by one beat's lanes (for the dense layer)
     lanes : Out; the first ``h_lanes`` codes of h
     done : Out; the step is complete, h is new from the next cycle on
@@ -57,17 +72,21 @@ class LstmLayer(Unit):
     lanes: data.View
     done: Value
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, constants: Weights | None = None) -> None:
         self.spec = schedule
         lstm = schedule.network.lstm
+        weights = {
+            "weights": In(data.ArrayLayout(data.ArrayLayout(unit_weights(schedule), 4), schedule.pe)),
+            "biases": In(data.ArrayLayout(codes(lstm.b[0], 4), schedule.pe)),
+        }
+        self.constants = None if constants is None else [_of_unit(constants, p) for p in range(schedule.pe)]
         super().__init__(
             {
+                **(weights if constants is None else {}),
                 "load": In(1),
                 "samples": In(data.ArrayLayout(shape_of(lstm.source), lstm.features)),
                 "restart": In(1),
                 "beat": In(Beat),
-                "weights": In(data.ArrayLayout(data.ArrayLayout(unit_weights(schedule), 4), schedule.pe)),
-                "biases": In(data.ArrayLayout(codes(lstm.b[0], 4), schedule.pe)),
                 "turn": In(1),
                 "lanes": Out(codes(lstm.h, schedule.h_lanes)),
                 "done": Out(1),
@@ -118,15 +137,15 @@ class LstmLayer(Unit):
 
         c_new, h_new = [], []
         for p in range(s.pe):
-            m.submodules[f"lstm_unit_{p}"] = unit = LstmUnit(s)
+            m.submodules[f"lstm_unit_{p}"] = unit = LstmUnit(s, self.constants[p] if self.constants else None)
+            if not self.constants:
+                m.d.comb += [unit.weights.eq(self.weights[p]), unit.biases.eq(self.biases[p])]
             m.d.comb += [
                 unit.sum_valid.eq(read.valid),
                 unit.sum_first.eq(read.first),
                 unit.gates_valid.eq(gates_valid),
                 unit.x.eq(x),
                 unit.h.eq(h),
-                unit.weights.eq(self.weights[p]),
-                unit.biases.eq(self.biases[p]),
                 unit.c_before.eq(c[c_bits * p :][:c_bits]),
                 unit.c_now.eq(c[c_bits * (s.groups * s.pe - s.pe + p) :][:c_bits]),
             ]

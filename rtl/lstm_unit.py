@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value
@@ -24,6 +25,10 @@ def unit_weights(schedule: Schedule) -> data.StructLayout:
     return data.StructLayout({"x": codes(lstm.wx[0], schedule.x_lanes), "h": codes(lstm.wh[0], schedule.h_lanes)})
 
 
+#: Weight codes of one gate of one unit where they are constants: of x, of h, and of the bias.
+GateConstants = tuple[tuple[int, ...], tuple[int, ...], int]
+
+
 class LstmUnit(Unit):
     """MuBiNN, equations 1 to 5, for one hidden unit, with every quantity binarized or in fixed point.
 
@@ -35,12 +40,19 @@ class LstmUnit(Unit):
     stored. Exact but for the activations' narrowing (see :class:`model.spec.LstmSpec`). No reset needed.
     All this is the same for every datapath; values before they are stored are there as far as it computes them.
 
+    Parameters
+    ----------
+    schedule
+        What is computed, on how much hardware.
+    constants
+        For each gate its weights, where they are the same in every beat; without them they are inputs.
+
     Ports
     -----
     sum_valid, sum_first : In; a beat is there; it is the first of its group
     x, h : In; ``x_lanes`` and ``h_lanes`` codes
-    weights : In; for each gate i, f, g, o the weights of both
-    biases : In; a code for each gate, read in the first beat
+    weights : In; for each gate i, f, g, o the weights of both; absent if they are constants
+    biases : In; a code for each gate, read in the first beat; absent if they are constants
     gates_valid : In; z is complete
     c_before : In; code of the unit's cell state before this step, one cycle after ``gates_valid``
     c : Out; code of the new cell state, one cycle after ``gates_valid``
@@ -61,17 +73,21 @@ class LstmUnit(Unit):
     c_now: Value
     h_new: Value
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, constants: tuple[GateConstants, ...] | None = None) -> None:
         self.spec, self.lstm = schedule, schedule.network.lstm
+        self.constants, self.variant = constants, (constants,)
         lstm = self.lstm
+        weights = {
+            "weights": In(data.ArrayLayout(unit_weights(schedule), 4)),
+            "biases": In(codes(lstm.b[0], 4)),
+        }
         super().__init__(
             {
+                **(weights if constants is None else {}),
                 "sum_valid": In(1),
                 "sum_first": In(1),
                 "x": In(codes(lstm.x, schedule.x_lanes)),
                 "h": In(codes(lstm.h, schedule.h_lanes)),
-                "weights": In(data.ArrayLayout(unit_weights(schedule), 4)),
-                "biases": In(codes(lstm.b[0], 4)),
                 "gates_valid": In(1),
                 "c_before": In(code_shape(lstm.c)),
                 "c": Out(code_shape(lstm.c)),
@@ -90,24 +106,42 @@ class LstmUnit(Unit):
         return m
 
     def _sum(self, m: Module, k: int) -> Value:
-        """z of gate k: its lanes of x and h, over all beats, on top of the bias."""
+        """z of gate k, one cycle after its last beat."""
+        z = named(shape_of(self.lstm.z_format(k)), f"z_{GATES[k]}")
+        adder = self._running_sum(m, k, z) if self.constants is None else self._constant_sum(k, *self.constants[k])
+        m.submodules[f"mlb_accumulator_{GATES[k]}"] = adder
+        m.d.comb += [adder.x0.eq(self.x), adder.x1.eq(self.h)]
+        with m.If(self.sum_valid):
+            m.d.sync += z.eq(adder.o)
+        return z
+
+    def _constant_sum(self, k: int, wx: tuple[int, ...], wh: tuple[int, ...], bias: int) -> Any:
+        """All of x and h in one beat, with the bias."""
+        lstm = self.lstm
+        dots = [
+            MlbDotSpec(n=len(wx), x=lstm.x, w=lstm.wx[k], weights=wx),
+            MlbDotSpec(n=len(wh), x=lstm.h, w=lstm.wh[k], weights=wh),
+        ]
+        # The bias goes with a dot product that has all fraction bits of z.
+        finest = 0 if dots[0].frac == lstm.z_frac else 1
+        value = int(lstm.b[k].reconstruct(bias)) << lstm.bias_shift
+        dots[finest] = replace(dots[finest], bias=value)
+        return MlbAccumulator(MlbAccumulatorSpec(dots=tuple(dots), total=lstm.z_format(k), running=False))
+
+    def _running_sum(self, m: Module, k: int, z: Value) -> Any:
+        """The lanes of x and h of this beat, on top of the bias or of the beats before."""
         lstm, s, weights = self.lstm, self.spec, self.weights[k]
         dots = (
             MlbDotSpec(n=s.x_lanes, x=lstm.x, w=lstm.wx[k]),
             MlbDotSpec(n=s.h_lanes, x=lstm.h, w=lstm.wh[k]),
         )
         adder: Any = MlbAccumulator(MlbAccumulatorSpec(dots=dots, total=lstm.z_format(k)))
-        m.submodules[f"mlb_accumulator_{GATES[k]}"] = adder
         start = start_value(lstm.b[k], self.biases[k], lstm.bias_shift, s.z_start(k), lstm.z_format(k))
-        z = named(shape_of(lstm.z_format(k)), f"z_{GATES[k]}")
         m.d.comb += [
             adder.before.eq(start if s.beats == 1 else Mux(self.sum_first, start, z)),
-            *(adder.x0.eq(self.x), adder.w0.eq(weights.x)),
-            *(adder.x1.eq(self.h), adder.w1.eq(weights.h)),
+            *(adder.w0.eq(weights.x), adder.w1.eq(weights.h)),
         ]
-        with m.If(self.sum_valid):
-            m.d.sync += z.eq(adder.o)
-        return z
+        return adder
 
     def _gate(self, m: Module, k: int, z: Value) -> Signal:
         """The gate's code, one cycle after z is complete."""

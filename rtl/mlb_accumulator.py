@@ -26,7 +26,7 @@ class MlbAccumulator(LogicUnit):
 
     Ports
     -----
-    before : In, ``spec.total``
+    before : In, ``spec.total``; absent if the sum is not running
     x0, w0, x1, w1, ... : In, the codes of each dot product; no w where the weights are constants
     o : Out, ``spec.total``
     """
@@ -37,7 +37,8 @@ class MlbAccumulator(LogicUnit):
     def __init__(self, spec: MlbAccumulatorSpec, final: FinalAdder = "small") -> None:
         self.spec, self.variant = spec, (final,)
         number = shape_of(spec.total)
-        ports = {"before": In(number), "o": Out(number)}
+        ports = {"before": In(number)} if spec.running else {}
+        ports["o"] = Out(number)
         for k, dot in enumerate(spec.dots):
             ports[f"x{k}"] = In(codes(dot.x, dot.n))
             if dot.weights is None:
@@ -46,7 +47,8 @@ class MlbAccumulator(LogicUnit):
 
     def bits(self, logic: Logic) -> list[Bit]:
         total = Compressor(logic, self.spec.total.width)
-        total.add_multiple(1, logic.inputs(self.before), signed=self.spec.total.signed)
+        if self.spec.running:
+            total.add_multiple(1, logic.inputs(self.before), signed=self.spec.total.signed)
         for k, dot in enumerate(self.spec.dots):
             shift = self.spec.shift(dot)
             add_dot(logic, total, dot, getattr(self, f"x{k}"), getattr(self, f"w{k}", None), shift)

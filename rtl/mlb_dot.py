@@ -8,7 +8,7 @@ from amaranth.hdl import Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import Format, MlbDotSpec, MlbSpec, binarized
+from model.spec import FixedSpec, Format, MlbDotSpec, MlbSpec, binarized
 from rtl.compressor import Compressor, FinalAdder, compress, signed_digits
 from rtl.logic import Bit, Logic, LogicUnit, known
 from rtl.mac import add_signed
@@ -84,6 +84,10 @@ def _add_words(
     logic: Logic, total: Compressor, spec: MlbDotSpec, x: data.View, w: data.View | None, shift: int
 ) -> None:
     """Lane by lane, where one operand or both are in fixed point."""
+    if w is None and isinstance(spec.x, FixedSpec):
+        for lane, value in enumerate(spec.w.reconstruct(spec.weights or ()).tolist()):
+            total.add_multiple(value << shift, logic.inputs(x[lane]), signed=True)
+        return
     for lane, weight in enumerate(_weights(logic, spec, w)):
         first, second, kinds = logic.inputs(x[lane]), weight, (spec.x, spec.w)
         if isinstance(spec.w, MlbSpec):

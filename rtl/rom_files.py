@@ -8,8 +8,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from model.spec import MemoryImage
+from model.spec import LOAD_WIDTH, MemoryImage, load_chunks, load_stream
+from rtl.weight_memory import READMEMH_VERILOG, WeightStorage
 
 
 def _words(image: MemoryImage) -> list[str]:
@@ -62,28 +64,46 @@ FORMATS: dict[str, Callable[[MemoryImage], str]] = {
     "c": _c,
 }
 
+LOAD = "load"  #: the format of all memories in one file, as the stream ``w`` takes them
+LOAD_FILE = "weights.load"
+KINDS = (*FORMATS, LOAD)
+
+
+def load_text(images: Sequence[MemoryImage]) -> str:
+    """The beats of a load, one a line, in hexadecimal."""
+    return "".join(f"{beat:0{LOAD_WIDTH // 4}x}\n" for beat in load_stream(images))
+
+
+def beside(images: Sequence[MemoryImage], storage: WeightStorage) -> dict[str, str]:
+    """Files that belong beside the Verilog of a network with its weights in ``storage``: name -> text."""
+    if storage is WeightStorage.LOAD:
+        return {LOAD_FILE: load_text(images)}
+    if storage is WeightStorage.READMEMH:
+        return {"xnorforge_rom.v": READMEMH_VERILOG, **{f"{i.name}.hex": _hex(i) for i in images}}
+    return {}
+
 
 def write_images(images: Sequence[MemoryImage], kind: str, folder: Path) -> list[Path]:
-    """Write one file a memory and ``manifest.json``; all of them or none.
+    """Write one file a memory (``load``: one for all) and ``manifest.json``; all of them or none.
 
     Parameters
     ----------
     kind
-        ``hex``, ``mem``, ``mif``, ``coe`` or ``c``.
+        ``hex``, ``mem``, ``mif``, ``coe``, ``c`` or ``load``.
 
     Raises
     ------
     ValueError
         If there is no such format.
     """
-    if kind not in FORMATS:
-        raise ValueError(f"ROM format must be {', '.join(FORMATS)}, not {kind!r}")
-    manifest = {
+    if kind not in KINDS:
+        raise ValueError(f"ROM format must be {', '.join(KINDS)}, not {kind!r}")
+    manifest: dict[str, Any] = {
         "format": kind,
         "memories": [
             {
                 "name": i.name,
-                "file": f"{i.name}.{kind}",
+                "file": LOAD_FILE if kind == LOAD else f"{i.name}.{kind}",
                 "width_bits": i.width,
                 "depth_words": i.depth,
                 "order": i.order,
@@ -91,7 +111,14 @@ def write_images(images: Sequence[MemoryImage], kind: str, folder: Path) -> list
             for i in images
         ],
     }
-    contents = {f"{image.name}.{kind}": FORMATS[kind](image) for image in images}
+    if kind == LOAD:
+        for entry, image in zip(manifest["memories"], images, strict=True):
+            entry["beats"] = image.depth * load_chunks(image)
+        manifest["beat_bits"] = LOAD_WIDTH
+        manifest["order"] = "memory after memory, from address 0, each word in whole beats, its lowest bits first"
+        contents = {LOAD_FILE: load_text(images)}
+    else:
+        contents = {f"{image.name}.{kind}": FORMATS[kind](image) for image in images}
     contents["manifest.json"] = json.dumps(manifest, indent=2) + "\n"
     return write_all(contents, folder)
 

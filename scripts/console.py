@@ -18,6 +18,7 @@ from rich.table import Table
 
 from model import bundle as bundles
 from model.spec import Datapath, Folding, LstmSpec, Schedule
+from rtl.weight_memory import WeightStorage
 from sim.simulators import SimulationError
 from synth.datapath import measure, smallest
 from synth.errors import SynthError
@@ -31,6 +32,10 @@ UnitName = Annotated[str | None, typer.Option(help="Name of a unit instead; see 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Pe = Annotated[int | None, typer.Option(help="Hidden units at once; the bundle's choice if not given.")]
 Simd = Annotated[int | None, typer.Option(help="Inputs a unit takes a cycle; the bundle's choice if not given.")]
+Weights = Annotated[
+    WeightStorage,
+    typer.Option(help="Where they are: in logic, in a memory in the Verilog or in files, in one to load, outside."),
+]
 
 
 class DatapathChoice(StrEnum):

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from rtl.network import Network
-from rtl.rom_files import FORMATS, write_all
+from rtl.rom_files import beside, write_all
 from rtl.verilog import emit
-from rtl.weight_memory import READMEMH_VERILOG, WeightStorage
+from rtl.weight_memory import WeightStorage
 from scripts.console import (
     BundleOrUnit,
     DatapathOption,
@@ -19,6 +19,7 @@ from scripts.console import (
     Settings,
     Simd,
     UnitName,
+    Weights,
     built_as,
     command,
     emit_json,
@@ -37,13 +38,13 @@ def generate(
     unit: UnitName = None,
     settings: Settings = None,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path("verilog"),
-    weights: Annotated[WeightStorage, typer.Option(help="Where the weights are.")] = WeightStorage.INLINE,
+    weights: Weights = WeightStorage.ROM,
     pe: Pe = None,
     simd: Simd = None,
     datapath: DatapathOption = None,
     json: Json = False,
 ) -> None:
-    """Write Verilog; with --weights readmemh also the ROM images it reads.
+    """Write Verilog; with --weights readmemh also the ROM images it reads, with load what its stream w takes.
 
     Example: xnorforge generate runs/digits/bundle --weights readmemh --out verilog
     """
@@ -55,10 +56,7 @@ def generate(
     else:
         loaded, schedule = open_bundle(bundle, pe, simd, datapath, find_liberty())
         network = Network(schedule, loaded.weights, weights)
-        contents = {"network.v": emit(network, "network")}
-        if weights is WeightStorage.READMEMH:
-            contents["xnorforge_rom.v"] = READMEMH_VERILOG
-            contents |= {f"{image.name}.hex": FORMATS["hex"](image) for image in network.images}
+        contents = {"network.v": emit(network, "network"), **beside(network.images, weights)}
         about = built_as(schedule)
     files = [str(path) for path in write_all(contents, out_folder)]
     if json:

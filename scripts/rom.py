@@ -8,20 +8,22 @@ from typing import Annotated
 import typer
 
 from model.spec import memory_images
-from rtl.rom_files import FORMATS, write_images
+from rtl.rom_files import KINDS, LOAD, write_images
 from scripts.console import BundlePath, Json, Pe, Simd, command, emit_json, open_bundle, out, table
 
 
 @command
 def rom(
     bundle: BundlePath,
-    kind: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))] = "hex",
+    kind: Annotated[str, typer.Option("--format", help=", ".join(KINDS))] = "hex",
     out_folder: Annotated[Path | None, typer.Option("--out", help="Folder; RUN/rom if not given.")] = None,
     pe: Pe = None,
     simd: Simd = None,
     json: Json = False,
 ) -> None:
     """Write one image a memory and a manifest: width, depth, order and meaning of the bits.
+
+    With --format load one image for all: the beats of the stream w of generate --weights load, in hexadecimal.
 
     Example: xnorforge rom runs/digits/bundle --format mif --out rom
     """
@@ -36,4 +38,8 @@ def rom(
         f"ROM images ({kind})",
         [*rows, ("all", f"{sum(bits.values()):,} bits"), *(("file", f) for f in files)],
     )
-    out.print(f"Next: xnorforge generate {bundle} --weights readmemh", soft_wrap=True, markup=False)
+    out.print(
+        f"Next: xnorforge generate {bundle} --weights {'load' if kind == LOAD else 'readmemh'}",
+        soft_wrap=True,
+        markup=False,
+    )

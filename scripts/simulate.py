@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from model.workflow import accuracy
+from rtl.weight_memory import WeightStorage
 from scripts.console import (
     BundlePath,
     DatapathOption,
@@ -16,6 +17,7 @@ from scripts.console import (
     Pe,
     Simd,
     UsageError,
+    Weights,
     built_as,
     command,
     emit_json,
@@ -45,6 +47,7 @@ def simulate(
     stall: Annotated[float, typer.Option(min=0, max=0.95, help="Probability that a stream waits, each cycle.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the stalls.")] = 0,
     waves: Annotated[bool, typer.Option("--waves", help="Keep a waveform file.")] = False,
+    weights: Weights = WeightStorage.ROM,
     pe: Pe = None,
     simd: Simd = None,
     datapath: DatapathOption = None,
@@ -73,6 +76,7 @@ def simulate(
             samples,
             folder=folder,
             simulator=chosen,
+            storage=weights,
             stall=stall,
             seed=seed,
             waves=waves,
@@ -97,6 +101,7 @@ def simulate(
         "datapath": schedule.datapath.value,
         "seconds": round(seconds, 2),
         "simulator": chosen,
+        "weights": weights.value,
         "folder": str(folder),
     }
     if json:

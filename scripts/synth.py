@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rtl.network import Network
+from rtl.rom_files import beside, write_all
 from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from scripts.console import (
@@ -19,6 +20,7 @@ from scripts.console import (
     Settings,
     Simd,
     UnitName,
+    Weights,
     built_as,
     command,
     emit_json,
@@ -43,9 +45,7 @@ def synth(
     delay: Annotated[
         float | None, typer.Option(help="ns: the smallest netlist that takes no longer, instead of an effort.")
     ] = None,
-    roms: Annotated[
-        bool, typer.Option("--roms", help="Build the weight ROMs from gates too; else they are ports.")
-    ] = False,
+    weights: Weights = WeightStorage.EXTERNAL,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for everything.")] = 1200,
     pe: Pe = None,
     simd: Simd = None,
@@ -65,21 +65,19 @@ def synth(
     """
     one_of(bundle, unit, settings, pe, simd, datapath)
     library = liberty or (None if generic else find_liberty())
-    schedule, rom_bits = None, None
+    schedule, rom_bits, images = None, None, {}
     if bundle is None:
         assert unit is not None
         component, top, about = build(unit, settings or ()), unit, unit
     else:
         loaded, schedule = open_bundle(bundle, pe, simd, datapath, library)
-        storage = WeightStorage.INLINE if roms else WeightStorage.EXTERNAL
-        component, top = Network(schedule, loaded.weights, storage), "network"
-        rom_bits = sum(image.bits for image in component.images)
+        component, top = Network(schedule, loaded.weights, weights), "network"
+        rom_bits, images = sum(image.bits for image in component.images), beside(component.images, weights)
         about = f"network, {built_as(schedule)}"
     with tempfile.TemporaryDirectory() as scratch, err.status("writing Verilog") as status:
-        verilog = Path(scratch) / f"{top}.v"
-        verilog.write_text(emit(component, top))
+        written = write_all({f"{top}.v": emit(component, top), **images}, Path(scratch))
         report = synthesize(
-            [verilog],
+            [path for path in written if path.suffix == ".v"],
             top,
             liberty=library,
             effort=effort,
@@ -87,7 +85,8 @@ def synth(
             timeout_s=timeout,
             workdir=out_folder,
             progress=status.update,
-            cache=not no_cache,
+            # The name of a result is made of the Verilog, and there the weights would not be in it.
+            cache=not no_cache and weights is not WeightStorage.READMEMH,
         )
     if json:
         extra = (
@@ -104,7 +103,7 @@ def synth(
         ("critical path", path),
     ]
     if schedule:
-        where = "in the area" if roms else "not in the area: a memory of its own"
+        where = "in the area" if weights is not WeightStorage.EXTERNAL else "not in the area: a memory of its own"
         rows += [("weight ROM", f"{rom_bits:,} bits, {where}"), ("cycles a step", schedule.step_cycles)]
     time = f"{report.seconds:.0f} s" + (" (in an earlier run)" if report.cached else "")
     table(

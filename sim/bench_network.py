@@ -26,20 +26,30 @@ async def record(dut) -> None:
     arrays = {name: np.full(shape, fill, np.int64) for name, (shape, fill) in settings["arrays"].items()}
     recorder = Recorder(dut, settings, arrays)
     source = Source(dut, "i", vectors["payloads"], settings)
+    load = Source(dut, "w", vectors["load"], settings)
+    memories = Memories(dut, settings["memories"])
     sink = Sink(dut, settings, arrays)
     Clock(dut.clk, 10, unit="ns").start()
     dut.rst.value = 1
     source.idle()
+    load.idle()
     for _ in range(2):
         await RisingEdge(dut.clk)
     dut.rst.value = 0
     cycle, idle, start = 0, 0, time.process_time()
     while not sink.complete and idle < settings["patience"]:
         source.drive()
+        load.drive()
         sink.drive()
+        memories.drive()
         await FallingEdge(dut.clk)
         recorder.sample(cycle)
-        moved = source.sample(cycle)
+        memories.sample()
+        loading = not load.complete
+        moved = load.sample(cycle)
+        if source.sample(cycle):
+            assert not loading, f"i.ready must be low until all weights are loaded, not high in cycle {cycle}"
+            moved = True
         moved |= sink.sample(cycle)
         await RisingEdge(dut.clk)
         cycle, idle = cycle + 1, 0 if moved else idle + 1
@@ -49,35 +59,63 @@ async def record(dut) -> None:
 
 
 class Source:
-    """Drives a stream: waits at random before a payload if asked to, then holds it until it is taken."""
+    """Drives a stream: waits at random before a payload if asked to, then holds it until it is taken.
+
+    The design need not have the stream if there are no payloads.
+    """
 
     def __init__(self, dut: Any, name: str, payloads: np.ndarray, settings: dict[str, Any]) -> None:
-        self._valid_port, self._payload, self._ready = (
-            getattr(dut, f"{name}__{part}") for part in ("valid", "payload", "ready")
-        )
-        self._stall, self._random = settings["stall"], job.stalls(settings["seed"], name)
         self._payloads = [int.from_bytes(row.tobytes(), "little") for row in payloads]
+        if self._payloads:
+            self._port = {part: getattr(dut, f"{name}__{part}") for part in ("valid", "payload", "ready")}
+        self._stall, self._random = settings["stall"], job.stalls(settings["seed"], name)
         self._next, self._valid = 0, False
         self.taken = np.full(len(payloads), -1, np.int64)  #: cycle in which each was
 
+    @property
+    def complete(self) -> bool:
+        return self._next == len(self._payloads)
+
     def idle(self) -> None:
-        self._valid_port.value = 0
+        if self._payloads:
+            self._port["valid"].value = 0
 
     def drive(self) -> None:
-        if self._next < len(self._payloads) and not self._valid and self._random.random() >= self._stall:
+        if not self.complete and not self._valid and self._random.random() >= self._stall:
             self._valid = True
-            self._payload.value = self._payloads[self._next]
-            self._valid_port.value = 1
+            self._port["payload"].value = self._payloads[self._next]
+            self._port["valid"].value = 1
         elif not self._valid:
             self.idle()
 
     def sample(self, cycle: int) -> bool:
         """Whether a payload is taken at the end of this cycle."""
-        if not (self._valid and self._ready.value == 1):
+        if not (self._valid and self._port["ready"].value == 1):
             return False
         self.taken[self._next] = cycle
         self._next, self._valid = self._next + 1, False
         return True
+
+
+class Memories:
+    """Memories outside the design: the word of an address one cycle later, 0 past the end."""
+
+    def __init__(self, dut: Any, contents: dict[str, list[str]]) -> None:
+        self._memories = [
+            (getattr(dut, f"{name}_addr"), getattr(dut, f"{name}_data"), [int(row, 16) for row in rows])
+            for name, rows in contents.items()
+        ]
+        self._words = [0] * len(self._memories)
+
+    def sample(self) -> None:
+        addresses = [job.stored(address, signed=False) for address, _, _ in self._memories]
+        self._words = [
+            rows[at] if 0 <= at < len(rows) else 0 for at, (_, _, rows) in zip(addresses, self._memories, strict=True)
+        ]
+
+    def drive(self) -> None:
+        for word, (_, data, _) in zip(self._words, self._memories, strict=True):
+            data.value = word
 
 
 class Sink:

@@ -69,6 +69,7 @@ def run_bulk(
         folder / PROGRESS,
         on_progress,
         since=start,
+        cwd=folder,  # where the images of $readmemh are
     )
     if code:
         raise SimulationError(f"Bulk simulation must run to its end, and it stopped ({code}): {last_error(folder)}")

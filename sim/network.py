@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.golden import Trace, run
-from model.spec import GATES, Schedule, Weights
+from model.spec import GATES, MemoryImage, Schedule, Weights, load_stream, memory_images
 from rtl.network import Network
+from rtl.rom_files import beside, write_all
 from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from sim import probes
@@ -27,9 +29,9 @@ TOP = "network"
 SILENCE = 4  #: a design that does nothing for this many sequences' time is stuck
 
 PUBLIC = {
-    TOP: ("clk", "rst", "i__*", "o__*"),
+    TOP: ("clk", "rst", "i__*", "o__*", "w__*", "*_addr", "*_data"),
     "lstm_layer": ("x", "*_valid"),
-    "lstm_unit": ("z_*", "activation_*", "gate_*", "c_raw", "c", "t", "h_raw", "h_new"),
+    "lstm_unit*": ("z_*", "activation_*", "gate_*", "c_raw", "c", "t", "h_raw", "h_new"),
 }
 
 
@@ -64,8 +66,8 @@ class Difference:
 class Result:
     """The outcome of a simulation; ``labels`` are those of the Verilog, ``golden_labels`` what they should be.
 
-    ``cycles`` counts from reset to the last result; ``cycles_per_sequence`` from the first sample being
-    taken to the result being valid (None if they differ, as with stalls). ``run_s`` are the
+    ``cycles`` counts from reset to the last result, a load of weights included; ``cycles_per_sequence`` from the
+    first sample being taken to the result being valid (None if they differ, as with stalls). ``run_s`` are the
     seconds of processor time (of one core) that the cycles took, ``total_s`` those that passed with building (unless
     that was done before) and start.
     """
@@ -90,6 +92,7 @@ def simulate(
     folder: Path,
     simulator: SimulatorName,
     verilog: Path | None = None,
+    storage: WeightStorage = WeightStorage.ROM,
     stall: float = 0.0,
     seed: int = 0,
     waves: bool = False,
@@ -102,6 +105,9 @@ def simulate(
     ----------
     verilog
         The Verilog to test; emitted into ``folder`` if not given.
+    storage
+        Where the Verilog has its weights. Those of ``LOAD`` are sent while the first sample waits already; those
+        of ``EXTERNAL`` are in memories of the bench.
     stall
         Probability that a stream waits, each cycle, on either side.
     on_progress
@@ -112,20 +118,25 @@ def simulate(
     SimulationError
         If the simulation cannot be run, or a stream breaks its protocol.
     """
-    if waves and simulator == "bulk":
-        raise SimulationError("Waves must be recorded with icarus or verilator, not 'bulk'")
-    golden = run(schedule.network, weights, samples)
-    folder.mkdir(parents=True, exist_ok=True)
+    if simulator == "bulk":
+        if waves:
+            raise SimulationError("Waves must be recorded with icarus or verilator, not 'bulk'")
+        if storage in (WeightStorage.LOAD, WeightStorage.EXTERNAL):
+            raise SimulationError(f"Weights must be const, rom or readmemh for simulator bulk, not {storage.value!r}")
+    golden, images = run(schedule.network, weights, samples), memory_images(schedule, weights)
+    contents = beside(images, storage)
     if verilog is None:
-        verilog = folder / f"{TOP}.v"
-        verilog.write_text(emit(Network(schedule, weights, WeightStorage.INLINE), TOP))
+        contents[f"{TOP}.v"] = emit(Network(schedule, weights, storage), TOP)
+    written = [path for path in write_all(contents, folder) if path.suffix == ".v"]
     start = time.perf_counter()
     observed = observe(
         schedule,
         samples,
         folder=folder,
         simulator=simulator,
-        verilog=verilog,
+        sources=[*written, *([verilog] if verilog else [])],
+        load=load_stream(images) if storage is WeightStorage.LOAD else (),
+        memories=images if storage is WeightStorage.EXTERNAL else (),
         stall=stall,
         seed=seed,
         waves=waves,
@@ -141,7 +152,9 @@ def observe(
     *,
     folder: Path,
     simulator: SimulatorName,
-    verilog: Path,
+    sources: Sequence[Path],
+    load: Sequence[int] = (),
+    memories: Sequence[MemoryImage] = (),
     stall: float = 0.0,
     seed: int = 0,
     waves: bool = False,
@@ -150,8 +163,14 @@ def observe(
 ) -> dict[str, NDArray[np.int64]]:
     """The arrays of :func:`sim.probes.arrays` as the Verilog gives them, the same for every simulator.
 
-    And ``cycles`` from reset to the last result, and ``nanoseconds``, the processor time they took. For the parameters
-    see :func:`simulate`.
+    And ``cycles`` from reset to the last result, and ``nanoseconds``, the processor time they took.
+
+    Parameters
+    ----------
+    load, memories
+        What is sent on stream ``w``, and the memories outside that the bench plays; not for ``bulk``.
+    others
+        See :func:`simulate`.
     """
     sequences, steps, _ = samples.shape
     settings: dict[str, Any] = {
@@ -163,15 +182,20 @@ def observe(
         "stall": stall,
         "seed": seed,
         "patience": SILENCE * schedule.sequence_cycles(steps) + 1000,
+        # In hexadecimal: a word may have more digits than Python reads as decimal ones.
+        "memories": {image.name: [f"{row:x}" for row in image.rows] for image in memories},
     }
     cocotb = partial(run_bench, "sim.bench_network", simulator=simulator, seed=seed, waves=waves)
     engine = run_bulk if simulator == "bulk" else cocotb
     return engine(
-        sources=[verilog],
+        sources=sources,
         top=TOP,
         folder=folder,
         public=PUBLIC,
-        vectors={"payloads": probes.payloads(schedule, samples)},
+        vectors={
+            "payloads": probes.payloads(schedule, samples),
+            "load": np.array(load, "<u4").view(np.uint8).reshape(-1, 4),
+        },
         settings=settings,
         timeout_s=timeout_s,
         on_progress=on_progress,

@@ -124,6 +124,7 @@ def run_child(
     progress: Path | None = None,
     on_progress: Progress = None,
     since: float | None = None,
+    cwd: Path = ROOT,
 ) -> int:
     """Run a process group to its end; kill all of it on a time-out or an interrupt.
 
@@ -137,7 +138,7 @@ def run_child(
             env=env,
             stdout=output,
             stderr=subprocess.STDOUT,
-            cwd=ROOT,
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )

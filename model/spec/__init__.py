@@ -3,6 +3,7 @@
 from model.spec.datapath import Datapath
 from model.spec.fixed import FixedSpec, Format, Ints, NarrowSpec, Overflow, Rounding
 from model.spec.folding import Folding, MemoryImage, Schedule, memory_images
+from model.spec.loading import LOAD_WIDTH, load_chunks, load_stream
 from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, Quantity, ReconstructSpec, binarized
 from model.spec.network import GATES, DenseSpec, LstmSpec, NetworkSpec, Pool, Weights
 from model.spec.pointwise import (
@@ -22,6 +23,7 @@ from model.spec.threshold import ThresholdSpec
 
 __all__ = [
     "GATES",
+    "LOAD_WIDTH",
     "MAX_LEVELS",
     "BitSumSpec",
     "ConstantMultiplierSpec",
@@ -61,6 +63,8 @@ __all__ = [
     "XnorDotSpec",
     "XnorMultiplierSpec",
     "binarized",
+    "load_chunks",
+    "load_stream",
     "memory_images",
     "product_spec",
 ]

@@ -200,6 +200,15 @@ class MlbDotSpec:
 class MlbAccumulatorSpec:
     """A running sum of dot products: ``before + sum_k x_k^ . w_k^``, in the format ``total``.
 
+    Parameters
+    ----------
+    dots
+        The dot products.
+    total
+        Format of the sum.
+    running
+        Whether there is a ``before``.
+
     Raises
     ------
     ValueError
@@ -208,6 +217,7 @@ class MlbAccumulatorSpec:
 
     dots: tuple[MlbDotSpec, ...]
     total: Format
+    running: bool = True
 
     def __post_init__(self) -> None:
         if not self.dots:
@@ -220,8 +230,8 @@ class MlbAccumulatorSpec:
         """Fraction bits appended to a dot product."""
         return self.total.frac - dot.frac
 
-    def compute(self, before: ArrayLike, **operands: ArrayLike) -> Ints:
-        """Golden function: ``before`` and codes ``x0, w0, x1, w1, ...`` in, sums out, as two's complement wraps."""
+    def compute(self, before: ArrayLike = 0, **operands: ArrayLike) -> Ints:
+        """Golden function: ``before`` (0 unless running) and codes ``x0, w0, x1, ...`` in, sums out, which wrap."""
         result = np.asarray(before, np.int64)
         for k, dot in enumerate(self.dots):
             result = result + (dot.compute(operands[f"x{k}"], operands.get(f"w{k}")) << self.shift(dot))

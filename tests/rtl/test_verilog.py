@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from model.spec import Folding, Format, MlbQuantizerSpec, MlbSpec, Schedule, memory_images
+from model.spec import Folding, Format, MlbQuantizerSpec, MlbSpec, Schedule, load_stream, memory_images
 from rtl.mlb_quantizer import MlbQuantizer
 from rtl.network import Network
 from rtl.rom_files import FORMATS, write_images
@@ -20,7 +20,7 @@ from tests.faults import run_yosys
 from tests.networks import random_network
 
 
-def network(storage=WeightStorage.INLINE, pe=2, simd=4):
+def network(storage=WeightStorage.ROM, pe=2, simd=4):
     mlb, _ = random_network()
     schedule = Schedule(network=mlb.spec(), folding=Folding(pe=pe, simd=simd))
     return Network(schedule, mlb.weights(), storage)
@@ -86,7 +86,7 @@ def test_tools_accept_it_without_warnings(storage, tmp_path):
         pytest.skip("no simulator")
 
 
-@pytest.mark.parametrize("storage", [WeightStorage.INLINE, WeightStorage.EXTERNAL])
+@pytest.mark.parametrize("storage", [s for s in WeightStorage if s is not WeightStorage.READMEMH])
 def test_yosys_accepts_it_without_warnings(storage, tmp_path):
     source = tmp_path / "network.v"
     source.write_text(emit(network(storage), "network"))
@@ -98,7 +98,7 @@ def test_yosys_accepts_it_without_warnings(storage, tmp_path):
     assert run_yosys("read_verilog {source}\nhierarchy -check -top nowhere", source=source).returncode != 0
 
 
-def test_readmemh_images_hold_what_inline_memories_hold(tmp_path):
+def test_readmemh_images_hold_what_rom_memories_hold(tmp_path):
     if not shutil.which("iverilog"):
         pytest.skip("iverilog is not installed")
     unit = network(WeightStorage.READMEMH)
@@ -151,6 +151,21 @@ def test_every_rom_format_reads_back(kind, tmp_path):
         assert max(words) < 1 << image.width
 
 
+def test_the_load_format_is_the_stream(tmp_path):
+    unit = network(pe=3, simd=3)
+    written = write_images(unit.images, "load", tmp_path)
+    assert [path.name for path in written] == ["weights.load", "manifest.json"]
+    beats = [int(line, 16) for line in written[0].read_text().split()]
+    assert beats == list(load_stream(unit.images))
+    manifest = json.loads(written[1].read_text())
+    for image, entry in zip(unit.images, manifest["memories"], strict=True):
+        mine, beats = beats[: entry["beats"]], beats[entry["beats"] :]
+        size = entry["beats"] // entry["depth_words"]
+        words = [mine[k : k + size] for k in range(0, len(mine), size)]
+        assert [sum(b << (manifest["beat_bits"] * n) for n, b in enumerate(w)) for w in words] == list(image.rows)
+    assert beats == []
+
+
 def test_images_follow_the_manifest():
     """Codes taken out of the words, as the manifest's order says, are the weights."""
     mlb, _ = random_network(hidden=5, features=3)
@@ -169,7 +184,7 @@ def test_images_follow_the_manifest():
 
 
 def test_an_unknown_rom_format_writes_nothing(tmp_path):
-    with pytest.raises(ValueError, match="must be hex, mem, mif, coe, c, not 'bin'"):
+    with pytest.raises(ValueError, match="must be hex, mem, mif, coe, c, load, not 'bin'"):
         write_images(network().images, "bin", tmp_path / "rom")
     assert not (tmp_path / "rom").exists()
 

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from rtl.network import Network
 from rtl.rom_files import FORMATS
+from rtl.weight_memory import WeightStorage
 from scripts.cli import app
 from sim.simulators import SimulationError
 from synth.units import UNITS
@@ -141,14 +142,16 @@ def test_units():
     assert all(name in run("units").stdout for name in UNITS)
 
 
-@pytest.mark.parametrize("options", [[], ["--weights", "readmemh", "--pe", 4, "--simd", 3]], ids=["inline", "readmemh"])
-def test_generate_a_network(bundle, tmp_path, options):
+@pytest.mark.parametrize("weights", [None, *WeightStorage])
+def test_generate_a_network(bundle, tmp_path, weights):
+    options = ["--weights", weights, "--pe", 4, "--simd", 3] if weights else []
     found = answer("generate", bundle, "--out", tmp_path, *options)
     assert found["top"] == "network"
     assert sorted(Path(f).name for f in found["files"]) == files(tmp_path)
     assert "module network(" in (tmp_path / "network.v").read_text()
-    images = [name for name in files(tmp_path) if name.endswith(".hex")]
-    assert len(images) == (4 if options else 0)
+    images = [f"{name}.hex" for name in ("dense_biases", "dense_weights", "lstm_biases", "lstm_weights")]
+    beside = {"readmemh": [*images, "xnorforge_rom.v"], "load": ["weights.load"]}.get(weights, [])
+    assert files(tmp_path) == sorted(["network.v", *beside])
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -169,8 +172,17 @@ def test_rom(bundle, tmp_path, kind):
     assert {m["name"]: m["width_bits"] * m["depth_words"] for m in memories} == found["bits"]
 
 
+def test_rom_to_load(bundle, tmp_path):
+    answer("rom", bundle, "--format", "load", "--out", tmp_path / "rom")
+    assert files(tmp_path / "rom") == ["manifest.json", "weights.load"]
+    answer("generate", bundle, "--weights", "load", "--out", tmp_path / "verilog")
+    stream = (tmp_path / "rom" / "weights.load").read_text()
+    assert stream == (tmp_path / "verilog" / "weights.load").read_text()
+
+
 def test_simulate(bundle, simulator, tmp_path):
     found = answer("simulate", bundle, "--sequences", 2, "--simulator", simulator, "--out", tmp_path, "--pe", 4)
+    assert found["weights"] == "rom"
     assert (found["sequences"], found["differing"], found["first_difference"]) == (2, 0, None)
     assert found["datapath"] == "table"  # what train writes for two levels
     assert found["compared"] == 2 * (8 * (8 + (2 * 4 + 2) * 4) + 10 + 1)
@@ -257,6 +269,12 @@ def test_synth(tmp_path):
     assert sum(found["cells"].values()) > 0
     assert {"yosys", "abc"} <= set(found["tools"])
     assert "netlist.v" in files(tmp_path)
+
+
+def test_synth_of_a_loadable_network(bundle):
+    """In the area are the registers of the writable memories."""
+    found = answer("synth", bundle, "--generic", "--pe", 1, "--simd", 1, "--weights", "load")
+    assert found["sequential_cells"] > found["rom_bits"] > 500
 
 
 def npz(folder: Path, x: Any) -> Path:
@@ -359,7 +377,7 @@ BAD: dict[str, str] = {
     "synth @bundle --simd 0": "Folding simd must be 1 to 8192, not 0",
     f"rom {NOTHING}": f"Bundle must be a folder, not '{NOTHING}'",
     "rom @damaged": "Bundle file @damaged/weights.npz must have the SHA-256 written in design.json",
-    "rom @bundle --format bin": "ROM format must be hex, mem, mif, coe, c, not 'bin'",
+    "rom @bundle --format bin": "ROM format must be hex, mem, mif, coe, c, load, not 'bin'",
     "rom @bundle --pe 0": "Folding pe must be 1 to 8192, not 0",
     f"info {NOTHING}": f"Bundle must be a folder, not '{NOTHING}'",
     "info @damaged": "Bundle file @damaged/weights.npz must have the SHA-256 written in design.json",
@@ -410,6 +428,8 @@ def test_no_simulator_is_one_sentence(name, bundle, tmp_path):
         "simulate @bundle --datapath Table",
         "synth @bundle --datapath fastest",
         "generate @bundle --weights flash",
+        "simulate @bundle --weights inline",
+        "synth @bundle --roms",
         "synth @bundle --effort most",
         "synth @bundle --timeout nan",
         "synth @bundle --delay soon",

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.spec import Folding, NetworkSpec, Pool, Schedule, Weights
+from model.spec import Datapath, Folding, NetworkSpec, Pool, Schedule, Weights
 from rtl.network import Network
 from rtl.verilog import emit
+from rtl.weight_memory import WeightStorage
 from sim import job, probes
 from sim.network import Result, observe, simulate
 from sim.simulators import SimulationError, SimulatorName, choose
@@ -69,7 +70,7 @@ def test_every_value_and_every_cycle_is_that_of_cocotb(case, stall):
     schedule = Schedule(network=case.spec, folding=FOLDING)
     seen = {
         name: observe(
-            schedule, case.samples, folder=case.good.parent / name, simulator=name, verilog=case.good,
+            schedule, case.samples, folder=case.good.parent / name, simulator=name, sources=[case.good],
             stall=stall, seed=7,
         )
         for name in (case.cocotb, "bulk")
@@ -136,3 +137,17 @@ def test_payloads_hold_the_samples():
         word = int.from_bytes(row.tobytes(), "little")
         assert word >> 9 * width == (at % 3 == 2)
         assert [(word >> width * i) % 2**width for i in range(9)] == [int(v) % 2**width for v in sample]
+
+
+@pytest.mark.parametrize("storage", [WeightStorage.CONST, WeightStorage.READMEMH])
+def test_weights_in_logic_and_in_files(case, storage, tmp_path):
+    schedule = Schedule(network=case.spec, folding=FOLDING, datapath=Datapath.TABLE)
+    result = simulate(schedule, case.weights, case.samples, folder=tmp_path, simulator="bulk", storage=storage)
+    assert (result.differing, result.first_difference) == (0, None)
+
+
+@pytest.mark.parametrize("storage", [WeightStorage.LOAD, WeightStorage.EXTERNAL])
+def test_weights_from_outside_are_for_cocotb(case, storage, tmp_path):
+    schedule = Schedule(network=case.spec, folding=FOLDING)
+    with pytest.raises(SimulationError, match=rf"^Weights must be const, rom or readmemh .*, not '{storage.value}'$"):
+        simulate(schedule, case.weights, case.samples, folder=tmp_path, simulator="bulk", storage=storage)

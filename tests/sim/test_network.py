@@ -14,6 +14,7 @@ from model.family import FactorRule, Family
 from model.spec import Datapath, Folding, Format, Pool, Schedule
 from rtl.network import Network
 from rtl.verilog import emit
+from rtl.weight_memory import WeightStorage
 from sim.network import simulate
 from sim.probes import STAGE
 from sim.simulators import SimulationError, choose
@@ -47,20 +48,34 @@ def test_every_named_value_is_equal(choice, pe, simd, stall, simulator, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("choice", "pe", "simd", "stall"),
+    ("choice", "pe", "simd", "stall", "storage"),
     [
-        ({"family": Family.FIXED32, "word": Format(8, 5), "hidden": 5, "gain": 6.0}, 2, 3, 0.3),  # padded, saturating
-        ({"family": Family.B_LSTM, "word": Format(8, 5), "hidden": 3, "pool": Pool.MEAN}, 3, 4, 0.0),
-        ({"family": Family.MUBINN1, "word": Format(10, 6), "a": 2, "w": 3, "hidden": 5}, 2, 3, 0.0),
-        ({"family": Family.MUBINN2, "factors": FactorRule.POW2, "a": 2, "w": 3}, 2, 4, 0.0),
+        (
+            # padded lanes and saturating words
+            {"family": Family.FIXED32, "word": Format(8, 5), "hidden": 5, "gain": 6.0},
+            2,
+            3,
+            0.3,
+            WeightStorage.ROM,
+        ),
+        (
+            {"family": Family.B_LSTM, "word": Format(8, 5), "hidden": 3, "pool": Pool.MEAN},
+            3,
+            99,
+            0.0,
+            WeightStorage.CONST,
+        ),
+        ({"family": Family.MUBINN1, "word": Format(10, 6), "a": 2, "w": 3, "hidden": 5}, 2, 3, 0.2, WeightStorage.LOAD),
+        ({"family": Family.MUBINN2, "factors": FactorRule.POW2, "a": 2, "w": 3}, 2, 4, 0.0, WeightStorage.ROM),
     ],
-    ids=lambda v: v["family"].value if isinstance(v, dict) else "",
+    ids=["fixed32", "b_lstm", "mubinn1", "mubinn2"],
 )
-def test_every_family_is_equal(choice, pe, simd, stall, simulator, tmp_path):
+def test_every_family_is_equal(choice, pe, simd, stall, storage, simulator, tmp_path):
     network, x = random_network(**choice)
     spec, samples = network.spec(), stored(network, x)
     schedule = Schedule(network=spec, folding=Folding(pe=pe, simd=simd))
-    result = simulate(schedule, network.weights(), samples, folder=tmp_path, simulator=simulator, stall=stall)
+    options = {"folder": tmp_path, "simulator": simulator, "stall": stall, "storage": storage}
+    result = simulate(schedule, network.weights(), samples, **options)
     assert (result.differing, result.first_difference) == (0, None)
     batch, steps, features = samples.shape
     assert result.compared == batch * (steps * (features + (3 * 4 + 5) * spec.lstm.hidden) + spec.dense.classes + 1)
