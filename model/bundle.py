@@ -1,7 +1,7 @@
 """The bundle: everything downstream reads, in one folder, written atomically and validated whole on load.
 
 ``design.json``   schema version, network, folding, datapath, preprocessing, provenance, SHA-256 of all files
-``weights.npz``   weight codes (uint8), see :meth:`model.spec.NetworkSpec.weight_specs`
+``weights.npz``   weight codes (uint8, or int32 in fixed point), see :meth:`model.spec.NetworkSpec.weight_specs`
 ``samples.npz``   test samples ``x`` (stored integers of the input format) and their labels ``y``
 """
 
@@ -251,13 +251,27 @@ def _read_design(path: Path) -> Design:
     try:
         design = _adapter().validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where, first = next((where, e) for e in error.errors() if (where := _field(e["loc"], raw)))
         raise BundleError(f"Bundle field {where} of {path}: {first['msg'].removeprefix('Value error, ')}") from None
     difference = _first_difference(raw, json.loads(_adapter().dump_json(design)))
     if difference:
         raise BundleError(f"Bundle field {difference[0]} of {path} {difference[1]}")
     return design
+
+
+def _field(place: tuple[int | str, ...], raw: Any) -> str:
+    """The path of a field in JSON; empty if validation took a quantity for one of the kind that it is not."""
+    path: list[str] = []
+    for part in place:
+        if part in ("MlbSpec", "FixedSpec"):
+            kind = "FixedSpec" if isinstance(raw, dict) and "format" in raw else "MlbSpec"
+            if part != kind:
+                return ""
+            continue
+        path.append(str(part))
+        within: dict[Any, Any] = raw if isinstance(raw, dict) else dict(enumerate(raw)) if isinstance(raw, list) else {}
+        raw = within.get(part)
+    return ".".join(path)
 
 
 def _first_difference(raw: Any, known: Any, where: str = "") -> tuple[str, str] | None:

@@ -11,7 +11,7 @@ namespace {
 constexpr int kGates = 4;
 constexpr int kMaxLevels = 5;
 
-// Mirrored field by field by Tables in cell.py.
+// Mirrored field by field by Tables in fused.py.
 template <typename T>
 struct Tables {
   int64_t levels;               // A

@@ -16,7 +16,7 @@ class Trace:
 
     Shapes: x (batch, steps, features); z, activation, gate (batch, steps, 4, hidden), gates in the
     order i, f, g, o; c_raw, c, t, h_raw, h (batch, steps, hidden); logits (batch, classes);
-    label (batch,). x, gate, c and h are codes; t is tanh(c^).
+    label (batch,). x, gate, c and h are codes (a fixed-point number is its own code); t is tanh(c^).
     """
 
     x: Ints
@@ -48,23 +48,23 @@ def run(network: NetworkSpec, weights: Weights, samples: NDArray[np.integer]) ->
     x_hat = lstm.x.reconstruct(x)
     wx = [lstm.wx[k].reconstruct(weights["wx"][k]).T for k in range(4)]
     wh = [lstm.wh[k].reconstruct(weights["wh"][k]).T for k in range(4)]
-    b = [lstm.b[k].reconstruct(weights["b"][k]) << lstm.x.frac for k in range(4)]
+    b = [lstm.b[k].reconstruct(weights["b"][k]) << lstm.bias_shift for k in range(4)]
     dense_w = dense.w.reconstruct(weights["dense_w"]).T
     dense_b = dense.b.reconstruct(weights["dense_b"]) << lstm.h.frac
 
-    tanh_of_code = lstm.tanh.compute(lstm.narrow_c.compute(np.asarray(lstm.c.values) << lstm.widen_c))
+    x_shift, h_shift = (lstm.z_frac - dot.frac for dot in lstm.dots(0))
     h = np.broadcast_to(lstm.h.quantize(0, 0), (batch, lstm.hidden))
     c = np.broadcast_to(lstm.c.quantize(0, 0), (batch, lstm.hidden))
     logits = np.zeros((batch, dense.classes), np.int64)
     history: dict[str, list[Ints]] = {k: [] for k in ("z", "activation", "gate", "c_raw", "c", "t", "h_raw", "h")}
     for step in range(steps):
         h_hat = lstm.h.reconstruct(h)
-        z = [x_hat[:, step] @ wx[k] + h_hat @ wh[k] + b[k] for k in range(4)]
+        z = [(x_hat[:, step] @ wx[k] << x_shift) + (h_hat @ wh[k] << h_shift) + b[k] for k in range(4)]
         activation = [lstm.activation(k).compute(lstm.narrow_z(k).compute(z[k])) for k in range(4)]
         i, f, g, o = (lstm.gates[k].quantize(activation[k], lstm.activation(k).target.frac) for k in range(4))
         c_raw = lstm.product_fc.compute(f, c) + lstm.product_ig.compute(i, g)
         c = lstm.c.quantize(c_raw, lstm.c_raw_format.frac)
-        t = tanh_of_code[c]
+        t = lstm.tanh.compute(lstm.narrow_c.compute(lstm.c.reconstruct(c) << lstm.widen_c))
         h_raw = lstm.mac.compute(o, t)
         h = lstm.h.quantize(h_raw, lstm.mac.format.frac)
         now = {

@@ -1,95 +1,20 @@
-"""PyTorch modules: the float LSTM classifier and the multi-level binarized one (MuBiNN2)."""
+"""PyTorch modules: the float LSTM classifier, and the one in the arithmetic of hardware."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.cell import LstmFunction, binarize, fused_lstm, plain_lstm
-from model.spec import GATES, DenseSpec, Format, LstmSpec, MlbSpec, NetworkSpec, Pool, PwlSpec, Weights
+from model.cell import LstmFunction, binarize, fixed_point, plain_lstm
+from model.factors import Factors, SearchedFactors
+from model.family import BINARIZED, FactorRule, Family, NumberChoice
+from model.fused import fused_lstm
+from model.spec import DenseSpec, LstmSpec, MlbSpec, NetworkSpec, Pool, Quantity, Weights
 
-
-@dataclass(frozen=True, kw_only=True)
-class NumberChoice:
-    """The formats of a network that training does not learn.
-
-    Parameters
-    ----------
-    source
-        Format of the input samples (standardized, so that one unit is one standard deviation).
-    activation_frac, weight_frac
-        Fraction bits of the scaling factors of activations and of weights.
-    factor_bits
-        Width of a scaling factor.
-    gate_offset
-        Offset of the sigmoid gates' binarization, a multiple of ``2**-activation_frac``. 0.5 centres it on
-        the sigmoid's range; 0 is the paper's, whose first sign is then always +1.
-    sigmoid, tanh
-        The activation functions.
-    """
-
-    source: Format = Format(8, 5)
-    activation_frac: int = 6
-    weight_frac: int = 8
-    factor_bits: int = 10
-    gate_offset: float = 0.5
-    sigmoid: PwlSpec = field(
-        default_factory=lambda: PwlSpec.fit(
-            "sigmoid", source=Format(10, 6), target=Format(8, 8, signed=False), segments=32
-        )
-    )
-    tanh: PwlSpec = field(
-        default_factory=lambda: PwlSpec.fit("tanh", source=Format(9, 6), target=Format(8, 7), segments=32)
-    )
-
-    def offset(self, gate: int) -> int:
-        """Stored integer of the offset of a gate's binarization."""
-        return 0 if GATES[gate] == "g" else round(self.gate_offset * (1 << self.activation_frac))
-
-
-class Factors(nn.Module):
-    """Learned scaling factors: float masters, used as stored integers of ``frac`` fraction bits.
-
-    ``forward`` gives them rounded, shape (groups, levels), with the gradient passed straight through.
-    """
-
-    def __init__(
-        self, ranges: tuple[float, ...], levels: int, frac: int, bits: int, offset: tuple[int, ...] | None = None
-    ) -> None:
-        super().__init__()
-        self.frac, self.limit = frac, (1 << bits) - 1
-        self.offset = offset or (0,) * len(ranges)
-        # ``a_i = range * 2**-i``: 2**levels equally spaced values across -range .. range.
-        self.master = nn.Parameter(torch.tensor(ranges)[:, None] * 2.0 ** -torch.arange(1, levels + 1))
-
-    @torch.no_grad()
-    def initialize(self, samples: list[Tensor]) -> None:
-        """Greedy residual factors of one tensor of values a group: ``a_i = mean |r|``, then ``r -= s_i a_i``."""
-        for group, values in enumerate(samples):
-            rest = values.detach().double()
-            for level in range(self.master.shape[1]):
-                a = rest.abs().mean().clamp(min=2.0**-self.frac)
-                self.master[group, level] = a
-                rest = rest - torch.where(rest >= 0, 1.0, -1.0) * a
-
-    def stored(self) -> Tensor:
-        """The stored integers."""
-        return (self.master.detach().double() * 2.0**self.frac).round().clamp(1, self.limit).long()
-
-    def specs(self) -> tuple[MlbSpec, ...]:
-        """One specification a group."""
-        return tuple(
-            MlbSpec(factors=tuple(row), frac=self.frac, offset=offset)
-            for row, offset in zip(self.stored().tolist(), self.offset, strict=True)
-        )
-
-    def forward(self) -> Tensor:
-        exact = self.stored().to(self.master.dtype) * 2.0**-self.frac
-        return exact + (self.master - self.master.detach())
+GROUPS = {"gates": 4, "wx": 4, "wh": 4, "b": 4}  #: quantities that have factors for each gate
 
 
 class FloatNetwork(nn.Module):
@@ -115,10 +40,11 @@ class FloatNetwork(nn.Module):
 
 
 class MlbNetwork(nn.Module):
-    """MuBiNN2: x, h, c, the gate outputs and all weights multi-level binarized, with learned factors.
+    """A network in the arithmetic of hardware: each quantity multi-level binarized or in fixed point, by its family.
 
-    In training, ``forward`` runs in float32 and gradients pass straight through the binarizations; in
-    ``eval()`` it runs in float64 and equals :func:`model.golden.run`, number for number.
+    In training, ``forward`` runs in float32 and gradients pass straight through what is stored; in ``eval()`` it runs
+    in float64 and equals :func:`model.golden.run`, number for number. In float32 the 32-bit words of fixed-point
+    quantities lose their last bits, which changes activations by one step of their input at times.
 
     Parameters
     ----------
@@ -126,6 +52,10 @@ class MlbNetwork(nn.Module):
         A and W, 1 to 5.
     max_steps
         Longest sequence (see :class:`model.spec.DenseSpec`).
+    family
+        What is binarized.
+    factors
+        What learned factors may be.
     """
 
     def __init__(
@@ -138,36 +68,32 @@ class MlbNetwork(nn.Module):
         weight_levels: int,
         pool: Pool,
         max_steps: int,
+        family: Family = Family.MUBINN2,
+        factors: FactorRule = FactorRule.FREE,
         numbers: NumberChoice | None = None,
     ) -> None:
         super().__init__()
         self.features, self.hidden, self.classes = features, hidden, classes
-        self.pool, self.max_steps, self.numbers = pool, max_steps, numbers or NumberChoice()
+        self.pool, self.max_steps, self.numbers = pool, max_steps, numbers or NumberChoice.of(family)
         n = self.numbers
-
-        def activation(ranges: tuple[float, ...], offset: tuple[int, ...] | None = None) -> Factors:
-            return Factors(ranges, activation_levels, n.activation_frac, n.factor_bits, offset)
-
-        def weight(groups: int) -> Factors:
-            return Factors((1.0,) * groups, weight_levels, n.weight_frac, n.factor_bits)
 
         # Activations begin uniform over the range that matters (two standard deviations; where tanh is not
         # flat; all of tanh and sigmoid). Greedy factors of their float values do worse: heavy tails and
         # small means waste levels, and the network may never recover.
         sigmoid = 1.0 - n.gate_offset
-        self.factors = nn.ModuleDict(
-            {
-                "x": activation((2.0,)),
-                "h": activation((1.0,)),
-                "c": activation((2.0,)),
-                "gates": activation((sigmoid, sigmoid, 1.0, sigmoid), tuple(n.offset(k) for k in range(4))),
-                "wx": weight(4),
-                "wh": weight(4),
-                "b": weight(4),
-                "dense_w": weight(1),
-                "dense_b": weight(1),
-            }
-        )
+        ranges = {"x": (2.0,), "h": (1.0,), "c": (2.0,), "gates": (sigmoid, sigmoid, 1.0, sigmoid)}
+        offsets = {"gates": tuple(n.offset(k) for k in range(4))}
+
+        def factors_of(name: str) -> Factors:
+            levels, frac = (activation_levels, n.activation_frac) if name in ranges else (weight_levels, n.weight_frac)
+            if family is Family.B_LSTM:
+                return SearchedFactors(GROUPS.get(name, 1), 1, 0, 1)  # the only power is 1
+            if family is Family.MUBINN1:
+                return SearchedFactors(GROUPS.get(name, 1), levels, frac, n.factor_bits)
+            across = ranges.get(name, (1.0,) * GROUPS.get(name, 1))
+            return Factors(across, levels, frac, n.factor_bits, offsets.get(name), factors)
+
+        self.factors = nn.ModuleDict({name: factors_of(name) for name in BINARIZED[family]})
         self.masters = nn.ParameterDict(
             {
                 "wx": nn.Parameter(torch.zeros(4, hidden, features)),
@@ -182,8 +108,8 @@ class MlbNetwork(nn.Module):
         self._initialize_weight_factors()
 
     @torch.no_grad()
-    def warm_start(self, network: FloatNetwork) -> None:
-        """Take the weights of a trained float network, and greedy factors from them."""
+    def warm_start(self, network: FloatNetwork, x: Tensor | None = None) -> None:
+        """Take the weights of a trained float network, and factors from them; searched factors of x from samples."""
         w = network.lstm_weights()
         self.masters["wx"].copy_(w["weight_ih"].view_as(self.masters["wx"]))
         self.masters["wh"].copy_(w["weight_hh"].view_as(self.masters["wh"]))
@@ -191,21 +117,29 @@ class MlbNetwork(nn.Module):
         self.masters["dense_w"].copy_(network.dense.weight)
         self.masters["dense_b"].copy_(network.dense.bias)
         self._initialize_weight_factors()
+        if x is not None and "x" in self.factors and isinstance(factors := self._factors("x"), SearchedFactors):
+            factors.initialize([x])
 
     def _initialize_weight_factors(self) -> None:
         for name, master in self.masters.items():
-            groups = list(master) if self._factors(name).master.shape[0] == 4 else [master]
-            self._factors(name).initialize(groups)
+            if name in self.factors:
+                self._factors(name).initialize(list(master) if name in GROUPS else [master])
 
     def _factors(self, name: str) -> Factors:
         module = self.factors[name]
         assert isinstance(module, Factors)
         return module
 
+    def _quantities(self, name: str) -> tuple[Quantity, ...]:
+        """How a quantity is stored, for each gate where it has factors for each."""
+        if name in self.factors:
+            return self._factors(name).specs()
+        return (self.numbers.fixed(name),) * GROUPS.get(name, 1)
+
     def spec(self) -> NetworkSpec:
         """The specification with the factors as they are now."""
-        n, one = self.numbers, lambda name: self._factors(name).specs()[0]
-        four = {name: self._factors(name).specs() for name in ("gates", "wx", "wh", "b")}
+        n, one = self.numbers, lambda name: self._quantities(name)[0]
+        four = {name: self._quantities(name) for name in ("gates", "wx", "wh", "b")}
         return NetworkSpec(
             lstm=LstmSpec(
                 features=self.features,
@@ -227,52 +161,75 @@ class MlbNetwork(nn.Module):
             ),
         )
 
+    @torch.no_grad()
     def weights(self) -> Weights:
         """The weight codes as they are now."""
-        spec, codes = self.spec(), {}
-        for name, (_, mlb) in spec.weight_specs().items():
-            master = self.masters[name].detach().double().numpy()
-            groups = master if len(mlb) == 4 else [master]
-            # Floored to a finer grid than the factors', a master keeps its side of every decision threshold.
-            stored = [
-                m.quantize(np.floor(np.ldexp(g, 40)).astype(np.int64), 40) for m, g in zip(mlb, groups, strict=True)
-            ]
-            codes[name] = (np.stack(stored) if len(mlb) == 4 else stored[0]).astype(np.uint8)
+        codes = {}
+        for name, (_, stored) in self.spec().weight_specs().items():
+            master = self.masters[name].detach().double()
+            groups = list(master) if len(stored) == 4 else [master]
+            arrays = [_codes(spec, group) for spec, group in zip(stored, groups, strict=True)]
+            codes[name] = (np.stack(arrays) if len(stored) == 4 else arrays[0]).astype(stored[0].dtype)
         return codes
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, classes) of standardized samples (batch, steps, features); the mean, for ``Pool.MEAN``."""
-        return self._dense(self.hidden_states(x, fused_lstm))
+        logits = self._logits(self.hidden_states(x, fused_lstm))
+        return logits / x.shape[1] if self.pool is Pool.MEAN else logits
 
     def named_values(self, x: Tensor) -> dict[str, Tensor]:
-        """Every named value of :class:`model.golden.Trace` as a real number (binarized ones reconstructed)."""
+        """Every named value of :class:`model.golden.Trace` as a real number (codes reconstructed)."""
         values: dict[str, Tensor] = {}
 
         def run(*arguments: Any) -> Tensor:
             values.update(plain_lstm(*arguments))
             return values["h"]
 
-        h = self.hidden_states(x, run)
-        logits = self._dense(h) * (x.shape[1] if self.pool is Pool.MEAN else 1)
+        logits = self._logits(self.hidden_states(x, run))
         return {**{name: v.transpose(0, 1) for name, v in values.items()}, "logits": logits}
 
     def hidden_states(self, x: Tensor, lstm_function: LstmFunction) -> Tensor:
         """h^ of every step by ``fused_lstm`` or a function like it, shape (steps, batch, hidden)."""
         dtype = torch.float32 if self.training else torch.float64
-        source = self.numbers.source
+        source, lstm = self.numbers.source, self.spec().lstm
+        a = {name: self._factors(name)().to(dtype) for name in ("h", "c", "gates") if name in self.factors}
         stored = (x.to(dtype) * 2.0**source.frac).round().clamp(source.min, source.max) * source.step
-        a = {name: self._factors(name)().to(dtype) for name in ("x", "h", "c", "gates")}
-        x_hat = binarize(stored, a["x"][0]).transpose(0, 1)
-        wx, wh, b = (self._binarized(name, dtype) for name in ("wx", "wh", "b"))
+        x_hat = self._stored("x", stored).transpose(0, 1)
+        wx, wh, b = (self._stored(name, self.masters[name].to(dtype)) for name in ("wx", "wh", "b"))
+        if not self.training and not lstm.binarized:
+            h_bound = lstm.h.bound * 2.0**-lstm.h.frac
+            bound = wx.abs().sum(-1) * x_hat.abs().max() + wh.abs().sum(-1) * h_bound + b.abs()
+            _check_exact("z", bound, lstm.z_frac)
         zx = x_hat @ wx.flatten(0, 1).T + b.flatten()
-        return lstm_function(self.spec().lstm, zx, wh.flatten(0, 1), a["gates"], a["c"][0], a["h"][0])
+        c, h = (a[name][0] if name in a else None for name in ("c", "h"))
+        return lstm_function(lstm, zx, wh.flatten(0, 1), a.get("gates"), c, h)
 
-    def _binarized(self, name: str, dtype: torch.dtype) -> Tensor:
-        master, a = self.masters[name].to(dtype), self._factors(name)().to(dtype)
-        return binarize(master, a.view(a.shape[0], *(1,) * (master.dim() - 1), -1))
+    def _stored(self, name: str, value: Tensor) -> Tensor:
+        """x or weights as they are stored, reconstructed."""
+        if name not in self.factors:
+            return fixed_point(value, self.numbers.fixed(name))
+        a = self._factors(name)().to(value.dtype)
+        return binarize(value, a.view(a.shape[0], *(1,) * (value.dim() - 1), -1) if name in GROUPS else a[0])
 
-    def _dense(self, h: Tensor) -> Tensor:
-        w, b = (self._binarized(name, h.dtype) for name in ("dense_w", "dense_b"))
-        if self.pool is Pool.MEAN:
-            return (h.sum(0) @ w.T + h.shape[0] * b) / h.shape[0]
-        return h[-1] @ w.T + b
+    def _logits(self, h: Tensor) -> Tensor:
+        """Logits of the last hidden state, or their sum over all of them."""
+        w, b = (self._stored(name, self.masters[name].to(h.dtype)) for name in ("dense_w", "dense_b"))
+        states = h if self.pool is Pool.MEAN else h[-1:]
+        if not self.training and "dense_w" not in self.factors:
+            frac = self.spec().dense_dot.frac
+            _check_exact("logits", states.detach().abs().sum(0) @ w.abs().T + len(states) * b.abs(), frac)
+        return states.sum(0) @ w.T + len(states) * b
+
+
+def _codes(spec: Quantity, master: Tensor) -> np.ndarray:
+    """Codes of float64 weights, as ``eval()`` uses them."""
+    if isinstance(spec, MlbSpec):
+        # Floored to a finer grid than the factors', a master keeps its side of every decision threshold.
+        return spec.quantize(np.floor(np.ldexp(master.numpy(), 40)).astype(np.int64), 40)
+    return (fixed_point(master, spec) * 2.0**spec.frac).long().numpy()
+
+
+def _check_exact(name: str, bound: Tensor, frac: int) -> None:
+    """Raise ValueError unless sums of at most this size are exact in float64, whatever their order."""
+    if (largest := bound.max().item()) >= 2.0 ** (53 - frac):
+        raise ValueError(f"Sums of {name} must be below {2.0 ** (53 - frac):g} to be exact, not {largest:g}")

@@ -1,4 +1,4 @@
-"""Training: a float LSTM first, then the binarized network from its weights; resumable after any epoch."""
+"""Training: a float LSTM first, then the network for hardware from its weights; resumable after any epoch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 import os
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from model.data import Dataset
-from model.layers import Factors, FloatNetwork, MlbNetwork
+from model.factors import Factors
+from model.family import FACTOR_RULES, FactorRule, Family
+from model.layers import FloatNetwork, MlbNetwork
 from model.spec import MAX_LEVELS, Pool
 
 Progress = Callable[[str, int, int, float, float], None]  #: phase, epochs done, of, training loss, validation accuracy
@@ -33,12 +36,16 @@ class TrainConfig:
 
     Parameters
     ----------
+    family
+        What is trained. FLOAT ends with the float network; FIXED32 takes its weights as they are.
     activation_levels, weight_levels
-        A and W, 1 to 5.
+        A and W, 1 to 5, of what MuBiNN1 and MuBiNN2 binarize.
+    factors
+        What scaling factors may be; of MuBiNN1 powers of two.
     hidden
         LSTM units.
     epochs_float, epochs
-        Epochs of the float network and of the binarized one.
+        Epochs of the float network and of the one for hardware.
     seed
         Of initial weights and of the order of the samples.
     pool
@@ -51,8 +58,10 @@ class TrainConfig:
         Weight decay (AdamW) of both phases.
     """
 
+    family: Family = Family.MUBINN2
     activation_levels: int = 3
     weight_levels: int = 3
+    factors: FactorRule = FactorRule.FREE
     hidden: int = 32
     epochs_float: int = 60
     epochs: int = 60
@@ -68,6 +77,8 @@ class TrainConfig:
         for name, value in (("activation", self.activation_levels), ("weight", self.weight_levels)):
             if not 1 <= value <= MAX_LEVELS:
                 raise TrainingError(f"Number of {name} levels must be 1 to {MAX_LEVELS}, not {value!r}")
+        if (rules := FACTOR_RULES.get(self.family)) and self.factors not in rules:
+            raise TrainingError(f"Factors of {self.family.value} must be {rules[0].value}, not {self.factors.value!r}")
         for name, value, high in (
             ("hidden units", self.hidden, 1024),
             ("epochs", self.epochs, 100_000),
@@ -84,6 +95,10 @@ class TrainConfig:
                 raise TrainingError(f"{name} must be 0 to 100, not {value!r}")
         if not 0 <= self.seed < 1 << 32:
             raise TrainingError(f"Seed must be 0 to {(1 << 32) - 1}, not {self.seed!r}")
+
+    def plain(self) -> dict[str, int | float | str]:
+        """The configuration as plain values."""
+        return {name: value.value if isinstance(value, Enum) else value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,12 +122,15 @@ class Scaling:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """The outcome of a run: both networks at their best validation epoch, and what they score."""
+    """The outcome of a run: both networks at their best validation epoch, and what they score.
+
+    Of ``Family.FLOAT`` there is only the first.
+    """
 
     float_network: FloatNetwork
-    network: MlbNetwork
+    network: MlbNetwork | None
     scaling: Scaling
-    validation: dict[str, float]  #: validation accuracy by phase
+    validation: dict[str, float]  #: validation accuracy by phase, ``float`` and ``mlb``
 
 
 def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) -> Trained:
@@ -134,19 +152,20 @@ def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) 
 
     float_network = FloatNetwork(features, config.hidden, data.classes, config.pool)
     float_score = run.fit("float", float_network, parts, config.epochs_float, config.rate_float, progress)
+    trained = Trained(float_network=float_network, network=None, scaling=scaling, validation={"float": float_score})
+    if config.family is Family.FLOAT:
+        return trained
     network = untrained(config, data)
-    network.warm_start(float_network)
-    score = run.fit("mlb", network, parts, config.epochs, config.rate, progress)
-    return Trained(
-        float_network=float_network,
-        network=network,
-        scaling=scaling,
-        validation={"float": float_score, "mlb": score},
-    )
+    network.warm_start(float_network, parts["train"][0])
+    if config.family is Family.FIXED32:
+        score = _score(network, *parts["val"])
+    else:
+        score = run.fit("mlb", network, parts, config.epochs, config.rate, progress)
+    return replace(trained, network=network, validation={**trained.validation, "mlb": score})
 
 
 def untrained(config: TrainConfig, data: Dataset) -> MlbNetwork:
-    """The binarized network as training begins with it, before it gets the weights of the float one."""
+    """The network for hardware as training begins with it, before it gets the weights of the float one."""
     steps, features = data.x.shape[1:]
     return MlbNetwork(
         features=features,
@@ -156,6 +175,8 @@ def untrained(config: TrainConfig, data: Dataset) -> MlbNetwork:
         activation_levels=config.activation_levels,
         weight_levels=config.weight_levels,
         max_steps=steps,
+        family=config.family,
+        factors=config.factors,
     )
 
 
@@ -171,14 +192,18 @@ def predictions(network: nn.Module, x: Tensor, batch: int = 256) -> Tensor:
     return torch.cat([network(part).argmax(1) for part in x.split(batch)])
 
 
+def _score(network: nn.Module, x: Tensor, y: Tensor) -> float:
+    """Accuracy, 0 to 1."""
+    return (predictions(network, x) == y).double().mean().item()
+
+
 class _Run:
     """The checkpoint of one run and the training loop over it."""
 
     def __init__(self, config: TrainConfig, data: Dataset, folder: Path) -> None:
         self.config, self.folder = config, folder
         self.identity = {
-            **asdict(config),
-            "pool": config.pool.value,
+            **config.plain(),
             "data": data.name,
             "shape": list(data.x.shape),
             "data digest": hashlib.sha256(b"".join(a.tobytes() for a in (data.x, data.y, data.split))).hexdigest(),
@@ -218,6 +243,7 @@ class _Run:
         x, y = parts["train"]
         factors = [p for m in network.modules() if isinstance(m, Factors) for p in m.parameters()]
         others = [p for p in network.parameters() if all(p is not f for f in factors)]
+        factors = [p for p in factors if p.requires_grad]
         groups: list[dict[str, Any]] = [{"params": others, "weight_decay": self.config.decay, "ratio": 1.0}]
         if factors:
             groups.append({"params": factors, "weight_decay": 0.0, "ratio": self.config.factor_rate})
@@ -241,7 +267,7 @@ class _Run:
                 nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimizer.step()
                 total += loss.item() * len(chosen)
-            score = (predictions(network, parts["val"][0]) == parts["val"][1]).double().mean().item()
+            score = _score(network, *parts["val"])
             if score >= state["score"]:
                 state["score"], state["best"] = score, {k: v.clone() for k, v in network.state_dict().items()}
             state.update(epoch=epoch + 1, last=network.state_dict(), optimizer=optimizer.state_dict())

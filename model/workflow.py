@@ -12,7 +12,7 @@ import torch
 
 from model import bundle, golden
 from model.data import Dataset
-from model.spec import Datapath, Folding
+from model.spec import Datapath, FixedSpec, Folding, MlbSpec, Quantity
 from model.training import Progress, TrainConfig, predictions, train
 
 
@@ -38,6 +38,8 @@ def train_to_bundle(
 ) -> dict[str, Any]:
     """Train (or continue) the run in ``folder`` and write ``folder/bundle``; returns the figures.
 
+    ``Family.FLOAT`` has no hardware, so no bundle, and its figures are those of the float network alone.
+
     Raises
     ------
     TrainingError
@@ -51,6 +53,16 @@ def train_to_bundle(
     trained = train(config, data, folder, progress)
     x, y = data.part("test")
     scaled = torch.from_numpy(trained.scaling.apply(x))
+    float_test = accuracy(predictions(trained.float_network, scaled.float()).numpy(), y)
+    figures = {
+        "family": config.family.value,
+        "accuracy_float": float_test,
+        "accuracy_float_val": trained.validation["float"],
+        "split_sizes": data.sizes,
+        "seed": config.seed,
+    }
+    if trained.network is None:
+        return {**figures, "seconds": round(time.monotonic() - start, 2), "bundle": None}
     made = bundle.make(
         trained.network,
         trained.scaling,
@@ -61,7 +73,7 @@ def train_to_bundle(
             data=data.name,
             sizes=data.sizes,
             metrics={},
-            settings=trained_settings(config),
+            settings=config.plain(),
         ),
     )
     labels = golden_labels(made)
@@ -73,33 +85,26 @@ def train_to_bundle(
     made.design.provenance.metrics.update(
         float_val=trained.validation["float"],
         mlb_val=trained.validation["mlb"],
-        float_test=accuracy(predictions(trained.float_network, scaled.float()).numpy(), y),
+        float_test=float_test,
         golden_test=accuracy(labels, y),
     )
     bundle.save(made, folder / "bundle")
     metrics = made.design.provenance.metrics
     return {
-        "accuracy_float": metrics["float_test"],
+        **figures,
         "accuracy_golden": metrics["golden_test"],
-        "accuracy_float_val": metrics["float_val"],
         "accuracy_golden_val": metrics["mlb_val"],
-        "split_sizes": data.sizes,
-        "seed": config.seed,
         "seconds": round(time.monotonic() - start, 2),
         "bundle": str(folder / "bundle"),
     }
 
 
-def trained_settings(config: TrainConfig) -> dict[str, int | float | str]:
-    """The configuration as plain values."""
-    return {**asdict(config), "pool": config.pool.value}
-
-
 def describe(b: bundle.Bundle) -> dict[str, Any]:
     """What is in a bundle: sizes, formats, memory bits and operations."""
+    dots = b.network.lstm.dots(0)
     network, lstm, dense = b.network, b.network.lstm, b.network.dense
     h, f, c, a, w = lstm.hidden, lstm.features, dense.classes, lstm.activation_levels, lstm.weight_levels
-    factors = {
+    quantities: dict[str, tuple[Quantity, ...]] = {
         "x": (lstm.x,),
         "h": (lstm.h,),
         "c": (lstm.c,),
@@ -112,6 +117,7 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
     }
     return {
         "data": b.design.provenance.data,
+        "family": b.design.provenance.settings.get("family", "mubinn2"),
         "metrics": b.design.provenance.metrics,
         "settings": b.design.provenance.settings,
         "features": f,
@@ -124,7 +130,8 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
         "folding": asdict(b.design.folding),
         "datapath": b.design.datapath.value,
         "formats": {
-            "x": str(lstm.source),
+            "input": str(lstm.source),
+            **{name: str(q[0].format) for name, q in quantities.items() if isinstance(q[0], FixedSpec)},
             "z": [str(lstm.z_format(k)) for k in range(4)],
             "sigmoid": f"{lstm.sigmoid.source} -> {lstm.sigmoid.target}",
             "tanh": f"{lstm.tanh.source} -> {lstm.tanh.target}",
@@ -132,12 +139,17 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
             "h_raw": str(lstm.mac.format),
             "logits": str(network.logit_format),
         },
-        "factors": {name: [[v * 2.0**-m.frac for v in m.factors] for m in specs] for name, specs in factors.items()},
-        "weight_bits": {
-            name: int(np.prod(shape)) * mlb[0].levels for name, (shape, mlb) in network.weight_specs().items()
+        "factors": {
+            name: [[v * 2.0**-m.frac for v in m.factors] for m in specs if isinstance(m, MlbSpec)]
+            for name, specs in quantities.items()
+            if isinstance(specs[0], MlbSpec)
         },
-        "state_bits": {"x": f * a, "h": 2 * h * a, "c": h * a},
-        "xnor_operations_per_step": 4 * h * (f + h) * a * w,
+        "weight_bits": {
+            name: int(np.prod(shape)) * stored[0].width for name, (shape, stored) in network.weight_specs().items()
+        },
+        "state_bits": {"x": f * lstm.x.width, "h": 2 * h * lstm.h.width, "c": h * lstm.c.width},
+        "xnor_operations_per_step": 4 * h * sum(d.n for d in dots if d.binarized) * a * w,
+        "multiplications_per_step": 4 * h * sum(d.n for d in dots if not d.binarized),
         "test_sequences": len(b.labels),
         "steps": int(b.samples.shape[1]),
     }

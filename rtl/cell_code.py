@@ -7,24 +7,23 @@ from typing import Any
 from amaranth.hdl import Module, Value
 from amaranth.lib.wiring import In, Out
 
-from model.spec import Datapath, LstmSpec, MlbQuantizerSpec, SumSpec, TableSpec
+from model.spec import Datapath, LstmSpec, SumSpec, TableSpec
 from rtl.adder_tree import AdderTree
-from rtl.mlb_quantizer import MlbQuantizer
-from rtl.shapes import shape_of
+from rtl.quantity import multiply, quantize
+from rtl.shapes import code_shape, shape_of
 from rtl.table_product import TableProduct
 from rtl.unit import Unit
-from rtl.xnor_multiplier import XnorMultiplier
 
 
 class CellCode(Unit):
-    """``o = MLB(f^ * c^ + i^ * g^)``: two products and their sum, or a table of the four codes.
+    """``o = Q(f^ * c^ + i^ * g^)``: two products and their sum, or a table of the four codes.
 
     Latency 0, throughput one a cycle. Exact.
 
     Ports
     -----
-    f, c, i, g : In, codes of ``lstm.activation_levels`` bits
-    raw : Out, ``lstm.c_raw_format``, but not of datapath ``table``; the sum before binarization
+    f, c, i, g : In, codes
+    raw : Out, ``lstm.c_raw_format``, but not of datapath ``table``; the sum before it is stored
     o : Out, the code of c'
     """
 
@@ -38,8 +37,9 @@ class CellCode(Unit):
     def __init__(self, lstm: LstmSpec, datapath: Datapath) -> None:
         self.spec, self.variant = lstm, (datapath.tables,)
         raw = {} if datapath.tables else {"raw": Out(shape_of(lstm.c_raw_format))}
-        codes = {name: In(lstm.activation_levels) for name in "fcig"}
-        super().__init__({**codes, **raw, "o": Out(lstm.activation_levels)})
+        i, f, g, _ = lstm.gates
+        codes = {name: In(code_shape(q)) for name, q in zip("fcig", (f, lstm.c, i, g), strict=True)}
+        super().__init__({**codes, **raw, "o": Out(code_shape(lstm.c))})
 
     def build(self) -> Module:
         m = Module()
@@ -49,13 +49,11 @@ class CellCode(Unit):
             m.d.comb += [getattr(table, name).eq(getattr(self, name)) for name in "fcig"]
             m.d.comb += self.o.eq(table.o)
             return m
-        m.submodules.xnor_multiplier_fc = fc = XnorMultiplier(lstm.product_fc)
-        m.submodules.xnor_multiplier_ig = ig = XnorMultiplier(lstm.product_ig)
-        ranges = tuple((p.spec.format.min, p.spec.format.max) for p in (fc, ig))
+        fc = multiply(m, "fc", lstm.product_fc, self.f, self.c)
+        ig = multiply(m, "ig", lstm.product_ig, self.i, self.g)
+        ranges = tuple((p.format.min, p.format.max) for p in (lstm.product_fc, lstm.product_ig))
         m.submodules.adder_tree = adder = AdderTree(SumSpec(ranges=ranges))
-        m.submodules.mlb_quantizer = quantizer = MlbQuantizer(MlbQuantizerSpec(source=lstm.c_raw_format, mlb=lstm.c))
         summands: Any = adder
-        m.d.comb += [fc.a.eq(self.f), fc.b.eq(self.c), ig.a.eq(self.i), ig.b.eq(self.g)]
-        m.d.comb += [summands.x0.eq(fc.o), summands.x1.eq(ig.o), self.raw.eq(adder.o)]
-        m.d.comb += [quantizer.x.eq(self.raw), self.o.eq(quantizer.o)]
+        m.d.comb += [summands.x0.eq(fc), summands.x1.eq(ig), self.raw.eq(adder.o)]
+        m.d.comb += self.o.eq(quantize(m, "c", lstm.c, lstm.c_raw_format, self.raw))
         return m

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from model.spec import MlbAccumulatorSpec, MlbDotSpec, Pool, Schedule
 from rtl.lstm_layer import Beat
 from rtl.mlb_accumulator import MlbAccumulator
-from rtl.shapes import codes, shape_of
+from rtl.quantity import start_value
+from rtl.shapes import code_shape, codes, shape_of
 from rtl.unit import Unit
 
 
@@ -56,9 +57,9 @@ class DenseLayer(Unit):
             {
                 "restart": In(1),
                 "beat": In(Beat),
-                "weights": In(codes(network.dense.w.levels, lanes)),
-                "bias": In(network.dense.b.levels),
-                "lanes": In(codes(network.lstm.h.levels, lanes)),
+                "weights": In(codes(network.dense.w, lanes)),
+                "bias": In(code_shape(network.dense.b)),
+                "lanes": In(codes(network.lstm.h, lanes)),
                 "turn": Out(1),
                 "logits": Out(data.ArrayLayout(shape_of(network.logit_format), classes)),
                 "label": Out(range(classes)),
@@ -77,8 +78,7 @@ class DenseLayer(Unit):
         dot = MlbDotSpec(n=s.h_lanes, x=h, w=dense.w)
         adder: Any = MlbAccumulator(MlbAccumulatorSpec(dots=(dot,), total=network.logit_format))
         m.submodules.mlb_accumulator = adder
-        padding = s.h_padding * h.total * dense.w.total
-        start = Array(Const((b << h.frac) + padding, number) for b in dense.b.values)[self.bias]
+        start = start_value(dense.b, self.bias, h.frac, s.logit_start, network.logit_format)
         total = Signal(number, reset_less=True)
         m.d.comb += [
             adder.before.eq(start if s.beats == 1 else Mux(read.first, start, total)),

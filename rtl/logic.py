@@ -95,6 +95,13 @@ class Logic:
             return ZERO if bit.constant else ONE
         return Bit(bit.time, bit.stage, None if self.m is None else ~bit.value)
 
+    def both(self, a: Bit, b: Bit) -> Bit:
+        """Whether two bits are 1; either may be known."""
+        if a.constant is not None or b.constant is not None:
+            known, free = (a, b) if a.constant is not None else (b, a)
+            return free if known.constant else ZERO
+        return self.gate(lambda p, q: p & q, a, b)
+
     def xnor(self, a: Bit, b: Bit) -> Bit:
         """Whether two bits are equal; one of them may be known."""
         if a.constant is not None or b.constant is not None:

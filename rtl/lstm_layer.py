@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import MlbQuantizerSpec, Schedule, Weights
+from model.spec import Schedule, Weights
 from rtl.lstm_unit import GateConstants, LstmUnit, unit_weights
-from rtl.mlb_quantizer import MlbQuantizer
+from rtl.quantity import quantize
 from rtl.shapes import codes, named, shape_of
 from rtl.unit import Unit
 
@@ -20,9 +20,9 @@ class Beat(data.Struct):
     final: 1  #: of the whole step (of the whole pass)
 
 
-def repeated(code: int, levels: int, count: int) -> Const:
-    """``count`` times the same code."""
-    return Const(sum(code << (levels * i) for i in range(count)), levels * count)
+def repeated(code: int, width: int, count: int) -> Const:
+    """``count`` times the same code, as one number."""
+    return Const(sum((code & ((1 << width) - 1)) << (width * i) for i in range(count)), width * count)
 
 
 def _of_unit(weights: Weights, unit: int) -> tuple[GateConstants, ...]:
@@ -77,7 +77,7 @@ class LstmLayer(Unit):
         lstm = schedule.network.lstm
         weights = {
             "weights": In(data.ArrayLayout(data.ArrayLayout(unit_weights(schedule), 4), schedule.pe)),
-            "biases": In(data.ArrayLayout(codes(lstm.weight_levels, 4), schedule.pe)),
+            "biases": In(data.ArrayLayout(codes(lstm.b[0], 4), schedule.pe)),
         }
         self.constants = None if constants is None else [_of_unit(constants, p) for p in range(schedule.pe)]
         super().__init__(
@@ -88,7 +88,7 @@ class LstmLayer(Unit):
                 "restart": In(1),
                 "beat": In(Beat),
                 "turn": In(1),
-                "lanes": Out(codes(lstm.activation_levels, schedule.h_lanes)),
+                "lanes": Out(codes(lstm.h, schedule.h_lanes)),
                 "done": Out(1),
             }
         )
@@ -96,11 +96,11 @@ class LstmLayer(Unit):
     def build(self) -> Module:
         m = Module()
         s, lstm = self.spec, self.spec.network.lstm
-        a, hidden = lstm.activation_levels, lstm.hidden
+        hidden, x_bits, h_bits, c_bits = lstm.hidden, lstm.x.width, lstm.h.width, lstm.c.width
         h_zero, c_zero = int(lstm.h.quantize(0, 0)), int(lstm.c.quantize(0, 0))
         # Lanes past the end hold code 0 for ever: they come back with every turn.
-        h_init = Cat(repeated(h_zero, a, hidden), Const(0, a * s.h_padding))
-        c_init = repeated(c_zero, a, s.groups * s.pe)
+        h_init = Cat(repeated(h_zero, h_bits, hidden), Const(0, h_bits * s.h_padding))
+        c_init = repeated(c_zero, c_bits, s.groups * s.pe)
 
         # A beat walks through the stages: memory read, sum, gates, cell, hidden.
         read, summed, gated, stored = (Signal(Beat, name=n) for n in ("read", "summed", "gated", "stored"))
@@ -116,28 +116,24 @@ class LstmLayer(Unit):
         ]
         m.d.sync += self.done.eq(hidden_valid & stored.final)
 
-        x = named(a * s.beats * s.x_lanes, "x")
-        h = Signal(a * s.beats * s.h_lanes, reset_less=True)
-        h_next, c = (Signal(a * s.groups * s.pe, name=n, reset_less=True) for n in ("h_next", "c"))
+        x = named(x_bits * s.beats * s.x_lanes, "x")
+        h = Signal(h_bits * s.beats * s.h_lanes, reset_less=True)
+        h_next = Signal(h_bits * s.groups * s.pe, reset_less=True)
+        c = Signal(c_bits * s.groups * s.pe, reset_less=True)
 
-        binarized = []
-        for i in range(lstm.features):
-            quantizer = MlbQuantizer(MlbQuantizerSpec(source=lstm.source, mlb=lstm.x))
-            m.submodules[f"mlb_quantizer_x_{i}"] = quantizer
-            m.d.comb += quantizer.x.eq(self.samples[i])
-            binarized.append(quantizer.o)
+        stored_x = [quantize(m, f"x_{i}", lstm.x, lstm.source, self.samples[i]) for i in range(lstm.features)]
         with m.If(self.load):
-            m.d.sync += x.eq(Cat(*binarized))
+            m.d.sync += x.eq(Cat(*stored_x))
         with m.Elif(read.valid):
-            m.d.sync += x.eq(x.rotate_right(a * s.x_lanes))
+            m.d.sync += x.eq(x.rotate_right(x_bits * s.x_lanes))
 
         m.d.comb += self.lanes.eq(h)
         with m.If(self.restart):
             m.d.sync += h.eq(h_init)
         with m.Elif(self.done):
-            m.d.sync += h.eq(h_next[: a * hidden])
+            m.d.sync += h.eq(h_next[: h_bits * hidden])
         with m.Elif(read.valid | self.turn):
-            m.d.sync += h.eq(h.rotate_right(a * s.h_lanes))
+            m.d.sync += h.eq(h.rotate_right(h_bits * s.h_lanes))
 
         c_new, h_new = [], []
         for p in range(s.pe):
@@ -150,15 +146,15 @@ class LstmLayer(Unit):
                 unit.gates_valid.eq(gates_valid),
                 unit.x.eq(x),
                 unit.h.eq(h),
-                unit.c_before.eq(c[a * p :][:a]),
-                unit.c_now.eq(c[a * (s.groups * s.pe - s.pe + p) :][:a]),
+                unit.c_before.eq(c[c_bits * p :][:c_bits]),
+                unit.c_now.eq(c[c_bits * (s.groups * s.pe - s.pe + p) :][:c_bits]),
             ]
             c_new.append(unit.c)
             h_new.append(unit.h_new)
         with m.If(self.restart):
             m.d.sync += c.eq(c_init)
         with m.Elif(cell_valid):
-            m.d.sync += c.eq(Cat(c[a * s.pe :], *c_new))
+            m.d.sync += c.eq(Cat(c[c_bits * s.pe :], *c_new))
         with m.If(hidden_valid):
-            m.d.sync += h_next.eq(Cat(h_next[a * s.pe :], *h_new))
+            m.d.sync += h_next.eq(Cat(h_next[h_bits * s.pe :], *h_new))
         return m

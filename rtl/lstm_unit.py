@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
@@ -13,14 +14,15 @@ from rtl.cell_code import CellCode
 from rtl.gate_code import GateCode
 from rtl.hidden_code import HiddenCode
 from rtl.mlb_accumulator import MlbAccumulator
-from rtl.shapes import codes, named, shape_of
+from rtl.quantity import start_value
+from rtl.shapes import code_shape, codes, named, shape_of
 from rtl.unit import Unit
 
 
 def unit_weights(schedule: Schedule) -> data.StructLayout:
     """The weights of one gate of one unit in one beat."""
-    levels = schedule.network.lstm.weight_levels
-    return data.StructLayout({"x": codes(levels, schedule.x_lanes), "h": codes(levels, schedule.h_lanes)})
+    lstm = schedule.network.lstm
+    return data.StructLayout({"x": codes(lstm.wx[0], schedule.x_lanes), "h": codes(lstm.wh[0], schedule.h_lanes)})
 
 
 #: Weight codes of one gate of one unit where they are constants: of x, of h, and of the bias.
@@ -28,7 +30,7 @@ GateConstants = tuple[tuple[int, ...], tuple[int, ...], int]
 
 
 class LstmUnit(Unit):
-    """MuBiNN2, equations 1 to 5, for one hidden unit.
+    """MuBiNN, equations 1 to 5, for one hidden unit, with every quantity binarized or in fixed point.
 
     A beat (``sum_valid``) adds its lanes to the four pre-activations z; z is complete one cycle after the
     last beat and goes to the gate codes in one cycle, c' in the next and h in the one after, so a unit
@@ -36,7 +38,7 @@ class LstmUnit(Unit):
 
     Latency: last beat to gates 2, to ``c`` 2 and to ``h`` 3 cycles, both combinational outputs to be
     stored. Exact but for the activations' narrowing (see :class:`model.spec.LstmSpec`). No reset needed.
-    All this is the same for every datapath; values before binarization are there as far as it computes them.
+    All this is the same for every datapath; values before they are stored are there as far as it computes them.
 
     Parameters
     ----------
@@ -75,23 +77,22 @@ class LstmUnit(Unit):
         self.spec, self.lstm = schedule, schedule.network.lstm
         self.constants, self.variant = constants, (constants,)
         lstm = self.lstm
-        levels = lstm.activation_levels
         weights = {
             "weights": In(data.ArrayLayout(unit_weights(schedule), 4)),
-            "biases": In(codes(lstm.weight_levels, 4)),
+            "biases": In(codes(lstm.b[0], 4)),
         }
         super().__init__(
             {
                 **(weights if constants is None else {}),
                 "sum_valid": In(1),
                 "sum_first": In(1),
-                "x": In(codes(levels, schedule.x_lanes)),
-                "h": In(codes(levels, schedule.h_lanes)),
+                "x": In(codes(lstm.x, schedule.x_lanes)),
+                "h": In(codes(lstm.h, schedule.h_lanes)),
                 "gates_valid": In(1),
-                "c_before": In(levels),
-                "c": Out(levels),
-                "c_now": In(levels),
-                "h_new": Out(levels),
+                "c_before": In(code_shape(lstm.c)),
+                "c": Out(code_shape(lstm.c)),
+                "c_now": In(code_shape(lstm.c)),
+                "h_new": Out(code_shape(lstm.h)),
             }
         )
 
@@ -117,11 +118,15 @@ class LstmUnit(Unit):
     def _constant_sum(self, k: int, wx: tuple[int, ...], wh: tuple[int, ...], bias: int) -> Any:
         """All of x and h in one beat, with the bias."""
         lstm = self.lstm
-        dots = (
-            MlbDotSpec(n=len(wx), x=lstm.x, w=lstm.wx[k], weights=wx, bias=lstm.b[k].values[bias] << lstm.x.frac),
+        dots = [
+            MlbDotSpec(n=len(wx), x=lstm.x, w=lstm.wx[k], weights=wx),
             MlbDotSpec(n=len(wh), x=lstm.h, w=lstm.wh[k], weights=wh),
-        )
-        return MlbAccumulator(MlbAccumulatorSpec(dots=dots, total=lstm.z_format(k), running=False))
+        ]
+        # The bias goes with a dot product that has all fraction bits of z.
+        finest = 0 if dots[0].frac == lstm.z_frac else 1
+        value = int(lstm.b[k].reconstruct(bias)) << lstm.bias_shift
+        dots[finest] = replace(dots[finest], bias=value)
+        return MlbAccumulator(MlbAccumulatorSpec(dots=tuple(dots), total=lstm.z_format(k), running=False))
 
     def _running_sum(self, m: Module, k: int, z: Value) -> Any:
         """The lanes of x and h of this beat, on top of the bias or of the beats before."""
@@ -131,11 +136,7 @@ class LstmUnit(Unit):
             MlbDotSpec(n=s.h_lanes, x=lstm.h, w=lstm.wh[k]),
         )
         adder: Any = MlbAccumulator(MlbAccumulatorSpec(dots=dots, total=lstm.z_format(k)))
-        # What the padding lanes (code 0 against all ones, the most negative product) add is taken off here.
-        padding = s.x_padding * lstm.x.total * lstm.wx[k].total + s.h_padding * lstm.h.total * lstm.wh[k].total
-        start = Array(Const((b << lstm.x.frac) + padding, shape_of(lstm.z_format(k))) for b in lstm.b[k].values)[
-            self.biases[k]
-        ]
+        start = start_value(lstm.b[k], self.biases[k], lstm.bias_shift, s.z_start(k), lstm.z_format(k))
         m.d.comb += [
             adder.before.eq(start if s.beats == 1 else Mux(self.sum_first, start, z)),
             *(adder.w0.eq(weights.x), adder.w1.eq(weights.h)),
@@ -145,7 +146,7 @@ class LstmUnit(Unit):
     def _gate(self, m: Module, k: int, z: Value) -> Signal:
         """The gate's code, one cycle after z is complete."""
         m.submodules[f"gate_code_{GATES[k]}"] = code = GateCode(self.lstm, k, self.spec.datapath)
-        gate = named(self.lstm.activation_levels, f"gate_{GATES[k]}")
+        gate = named(code_shape(self.lstm.gates[k]), f"gate_{GATES[k]}")
         m.d.comb += code.z.eq(z)
         self._show(m, f"activation_{GATES[k]}", code, "activation")
         with m.If(self.gates_valid):
@@ -168,7 +169,7 @@ class LstmUnit(Unit):
 
     @staticmethod
     def _show(m: Module, name: str, part: Unit, port: str) -> None:
-        """Name a value before binarization, if this datapath computes it."""
+        """Name a value before it is stored, if this datapath computes it."""
         if port in part.signature.members:
             value = getattr(part, port)
             m.d.comb += named(value.shape(), name).eq(value)

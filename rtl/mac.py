@@ -1,9 +1,13 @@
 """Product of a binarized and a fixed-point value."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 from amaranth.hdl import Value
 from amaranth.lib.wiring import In, Out
 
-from model.spec import MacSpec
+from model.spec import MacSpec, MlbSpec
 from rtl.compressor import Compressor
 from rtl.logic import ZERO, Bit, Logic, LogicUnit
 from rtl.shapes import shape_of, signed_levels
@@ -38,10 +42,16 @@ class Mac(LogicUnit):
 
     def bits(self, logic: Logic) -> list[Bit]:
         spec, t = self.spec, logic.inputs(self.t)
-        t = t if spec.t.signed else [*t, ZERO]
         total = Compressor(logic, spec.format.width)
-        for factor, positive in signed_levels(spec.a, logic.inputs(self.a)):
-            # s t is t or, as not t = -t - 1, its inverted bits and one more.
-            total.add_multiple(factor, [logic.xnor(positive, bit) for bit in t], signed=True)
-            total.add_multiple(factor, [logic.invert(positive)])
+        add_signed(logic, total, spec.a, logic.inputs(self.a), t if spec.t.signed else [*t, ZERO])
         return total.total()
+
+
+def add_signed(
+    logic: Logic, total: Compressor, mlb: MlbSpec, code: Sequence[Bit], word: Sequence[Bit], shift: int = 0
+) -> None:
+    """Add ``2**shift`` times the value of ``code`` times the signed number in ``word``."""
+    for factor, positive in signed_levels(mlb, code):
+        # s t is t or, as not t = -t - 1, its inverted bits and one more.
+        total.add_multiple(factor << shift, [logic.xnor(positive, bit) for bit in word], signed=True)
+        total.add_multiple(factor << shift, [logic.invert(positive)])

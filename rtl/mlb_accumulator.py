@@ -1,4 +1,4 @@
-"""A running sum of dot products of multi-level binarized vectors."""
+"""A running sum of dot products of vectors, binarized or in fixed point."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class MlbAccumulator(LogicUnit):
         ports = {"before": In(number)} if spec.running else {}
         ports["o"] = Out(number)
         for k, dot in enumerate(spec.dots):
-            ports[f"x{k}"] = In(codes(dot.x.levels, dot.n))
+            ports[f"x{k}"] = In(codes(dot.x, dot.n))
             if dot.weights is None:
-                ports[f"w{k}"] = In(codes(dot.w.levels, dot.n))
+                ports[f"w{k}"] = In(codes(dot.w, dot.n))
         super().__init__(ports)
 
     def bits(self, logic: Logic) -> list[Bit]:
@@ -50,5 +50,6 @@ class MlbAccumulator(LogicUnit):
         if self.spec.running:
             total.add_multiple(1, logic.inputs(self.before), signed=self.spec.total.signed)
         for k, dot in enumerate(self.spec.dots):
-            add_dot(logic, total, dot, getattr(self, f"x{k}"), getattr(self, f"w{k}", None))
+            shift = self.spec.shift(dot)
+            add_dot(logic, total, dot, getattr(self, f"x{k}"), getattr(self, f"w{k}", None), shift)
         return total.total(*self.variant)

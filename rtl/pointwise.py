@@ -9,12 +9,12 @@ from model.spec import GATES, Datapath, LstmSpec
 from rtl.cell_code import CellCode
 from rtl.gate_code import GateCode
 from rtl.hidden_code import HiddenCode
-from rtl.shapes import shape_of
+from rtl.shapes import code_shape, shape_of
 from rtl.unit import Unit
 
 
 class Pointwise(Unit):
-    """MuBiNN2, equations 2 to 5, for one hidden unit: what :class:`rtl.lstm_unit.LstmUnit` does in three cycles.
+    """MuBiNN, equations 2 to 5, for one hidden unit: what :class:`rtl.lstm_unit.LstmUnit` does in three cycles.
 
     Latency 0, throughput one a cycle. The ports are the same for every datapath.
 
@@ -29,14 +29,13 @@ class Pointwise(Unit):
     def __init__(self, lstm: LstmSpec, datapath: Datapath) -> None:
         datapath.check(lstm)
         self.spec, self.variant = lstm, (datapath,)
-        levels = lstm.activation_levels
         super().__init__(
             {
                 **{f"z_{name}": In(shape_of(lstm.z_format(k))) for k, name in enumerate(GATES)},
-                "c": In(levels),
-                **{f"gate_{name}": Out(levels) for name in GATES},
-                "c_new": Out(levels),
-                "h_new": Out(levels),
+                "c": In(code_shape(lstm.c)),
+                **{f"gate_{name}": Out(code_shape(lstm.gates[k])) for k, name in enumerate(GATES)},
+                "c_new": Out(code_shape(lstm.c)),
+                "h_new": Out(code_shape(lstm.h)),
             }
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 from amaranth.hdl import Shape, Signal
 from amaranth.lib import data
 
-from model.spec import Format, MlbSpec
+from model.spec import Format, MlbSpec, Quantity
 from rtl.logic import ONE, Bit
 
 
@@ -22,9 +22,14 @@ def named(shape: Shape | int, name: str) -> Signal:
     return Signal(shape, name=name, attrs={"keep": True}, reset_less=True)
 
 
-def codes(levels: int, count: int) -> data.ArrayLayout:
-    """``count`` codes of ``levels`` bits, the first in the lowest bits."""
-    return data.ArrayLayout(levels, count)
+def code_shape(quantity: Quantity) -> Shape:
+    """The shape of a code."""
+    return shape_of(quantity.code_format)
+
+
+def codes(quantity: Quantity, count: int) -> data.ArrayLayout:
+    """``count`` codes, the first in the lowest bits."""
+    return data.ArrayLayout(code_shape(quantity), count)
 
 
 def sign(code: Any, level: int) -> Any:

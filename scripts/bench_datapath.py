@@ -14,6 +14,7 @@ import typer
 
 from model import bundle as bundles
 from model.data import load
+from model.family import Family
 from model.spec import Folding
 from model.training import TrainConfig
 from model.workflow import train_to_bundle
@@ -47,7 +48,7 @@ def main(
         raise UsageError("A Liberty file must be given with --liberty, because OSU 0.18 um is not installed")
     rows: list[dict[str, Any]] = []
     for text in levels or ("1,1", "2,2", "3,3", "4,4"):
-        pair = parse_levels(text)
+        pair = parse_levels(text, Family.MUBINN2)
         with err.status(f"({text})") as status:
             lstm = network(pair, out_folder / f"digits-{pair[0]}{pair[1]}").network.lstm
             reports = measure(lstm, liberty=library, timeout_s=3000, progress=status.update)

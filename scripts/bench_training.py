@@ -19,6 +19,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from model import cell, layers
+from model.fused import fused_lstm
 from model.spec import Pool
 from scripts.console import Json, command, emit_json, err, out
 
@@ -80,7 +81,7 @@ def main(
 
     candidates: dict[str, Callable[[], Tensor]] = {
         "torch.nn.LSTM": lambda: reference(time_first)[0],
-        "MLB (3,3), fused": lambda: mlb.hidden_states(x, cell.fused_lstm),
+        "MLB (3,3), fused": lambda: mlb.hidden_states(x, fused_lstm),
         "MLB (3,3), plain autograd loop": plain,
     }
     if quant := brevitas_lstm(features, hidden):

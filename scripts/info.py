@@ -22,7 +22,7 @@ def info(bundle: BundlePath, json: Json = False) -> None:
             (
                 "network",
                 f"LSTM {about['features']} -> {about['hidden']}, dense -> {about['classes']} on the {about['pool']} "
-                f"hidden state, MLB ({about['activation_levels']},{about['weight_levels']})",
+                f"hidden state, {about['family']} ({about['activation_levels']},{about['weight_levels']})",
             ),
             ("trained on", f"{about['data']}, seed {about['settings']['seed']}"),
             *((name.replace("_", ", "), percent(value)) for name, value in about["metrics"].items()),
@@ -30,6 +30,7 @@ def info(bundle: BundlePath, json: Json = False) -> None:
             ("cycles a step", schedule.step_cycles),
             ("cycles a sequence", f"{schedule.sequence_cycles(about['steps'])} of {about['steps']} steps"),
             ("xnor operations a step", f"{about['xnor_operations_per_step']:,}"),
+            ("multiplications a step", f"{about['multiplications_per_step']:,}"),
             ("test samples", f"{about['test_sequences']} sequences"),
         ],
     )
@@ -49,6 +50,7 @@ def info(bundle: BundlePath, json: Json = False) -> None:
         [
             (name, "   ".join(" ".join(f"{v:.6g}" for v in row) for row in rows))
             for name, rows in about["factors"].items()
-        ],
+        ]
+        or [("none", "nothing is binarized")],
     )
     out.print(f"Next: xnorforge simulate {bundle}", soft_wrap=True, markup=False)

@@ -29,6 +29,7 @@ from model.spec import (
     SumSpec,
     TableSpec,
     ThresholdSpec,
+    binarized,
 )
 from rtl.adder_tree import AdderTree
 from rtl.mlb_dot import MlbDot
@@ -96,10 +97,10 @@ def example_lstm(levels: int = 3) -> LstmSpec:
 def quantizers(lstm: LstmSpec) -> Iterator[Claim]:
     """Comparisons with constants against the chain of signs and residuals."""
     named = {
-        "x": MlbQuantizerSpec(source=lstm.source, mlb=lstm.x),
-        "gate i": MlbQuantizerSpec(source=lstm.sigmoid.target, mlb=lstm.gates[0]),
-        "c": MlbQuantizerSpec(source=lstm.c_raw_format, mlb=lstm.c),
-        "h": MlbQuantizerSpec(source=lstm.mac.format, mlb=lstm.h),
+        "x": MlbQuantizerSpec(source=lstm.source, mlb=binarized(lstm.x)),
+        "gate i": MlbQuantizerSpec(source=lstm.sigmoid.target, mlb=binarized(lstm.gates[0])),
+        "c": MlbQuantizerSpec(source=lstm.c_raw_format, mlb=binarized(lstm.c)),
+        "h": MlbQuantizerSpec(source=lstm.mac.format, mlb=binarized(lstm.h)),
     }
     for name, spec in named.items():
         size = f"{name}: {spec.source.width} bits to {spec.mlb.levels}"

@@ -1,4 +1,4 @@
-"""``xnorforge train``: a float LSTM, then a binarized one from its weights, into a bundle."""
+"""``xnorforge train``: a float LSTM, then one for hardware from its weights, into a bundle."""
 
 from __future__ import annotations
 
@@ -12,17 +12,31 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from model import bundle as bundles
 from model.data import load
+from model.family import FACTOR_RULES, FactorRule, Family
 from model.spec import Datapath, Folding, Pool
 from model.training import TrainConfig, TrainingError, check_run, untrained
 from model.workflow import train_to_bundle
 from scripts.console import DatapathChoice, Json, command, emit_json, err, out, percent, resolve, table
 from synth.liberty import find_liberty
 
-PHASES = {"float": "float LSTM", "mlb": "binarized LSTM"}
+PHASES = {"float": "float LSTM", "mlb": "LSTM for hardware"}
+
+NAMES = {
+    Family.FLOAT: "float LSTM",
+    Family.FIXED32: "32-bit fixed-point LSTM",
+    Family.B_LSTM: "B_LSTM",
+    Family.MUBINN1: "MuBiNN1",
+    Family.MUBINN2: "MuBiNN2",
+}
 
 
-def parse_levels(text: str) -> tuple[int, int]:
-    """``A,W`` as two numbers."""
+def parse_levels(text: str | None, family: Family) -> tuple[int, int]:
+    """``A,W`` as two numbers; only families with several levels have the choice."""
+    if family not in FACTOR_RULES:
+        if text is not None:
+            raise TrainingError(f"Option --levels must go with {' or '.join(FACTOR_RULES)}, not with {family.value}")
+        return 1, 1
+    text = "3,3" if text is None else text
     try:
         activation, weight = (int(part) for part in text.split(","))
     except ValueError:
@@ -30,16 +44,29 @@ def parse_levels(text: str) -> tuple[int, int]:
     return activation, weight
 
 
+def choose_factors(rule: FactorRule | None, family: Family) -> FactorRule:
+    """The rule for scaling factors; only families with several levels have one."""
+    if family not in FACTOR_RULES and rule is not None:
+        raise TrainingError(f"Option --factors must go with {' or '.join(FACTOR_RULES)}, not with {family.value}")
+    return rule or FACTOR_RULES.get(family, (FactorRule.FREE,))[0]
+
+
 @command
 def train(
     data: Annotated[str, typer.Option(help="digits, a preset (bonn, bonn3), or a file ending in .npz.")] = "digits",
-    levels: Annotated[str, typer.Option(help="Levels A,W of activations and weights, each 1 to 5.")] = "3,3",
+    family: Annotated[Family, typer.Option(help="What is binarized; float and fixed32: nothing.")] = Family.MUBINN2,
+    levels: Annotated[
+        str | None, typer.Option(help="Levels A,W of activations and weights, each 1 to 5; 3,3 if not given.")
+    ] = None,
+    factors: Annotated[
+        FactorRule | None, typer.Option(help="Scaling factors of mubinn2; those of mubinn1 are pow2.")
+    ] = None,
     hidden: Annotated[int, typer.Option(help="LSTM units.")] = 32,
-    epochs: Annotated[int, typer.Option(help="Epochs of the binarized network.")] = 60,
+    epochs: Annotated[int, typer.Option(help="Epochs of the network for hardware.")] = 60,
     epochs_float: Annotated[int, typer.Option(help="Epochs of the float network.")] = 60,
     pool: Annotated[Pool, typer.Option(help="Hidden state the dense layer reads.")] = Pool.LAST,
     batch: Annotated[int, typer.Option(help="Sequences a step.")] = 32,
-    rate: Annotated[float, typer.Option(help="Largest learning rate of the binarized network.")] = 1e-2,
+    rate: Annotated[float, typer.Option(help="Largest learning rate of the network for hardware.")] = 1e-2,
     rate_float: Annotated[float, typer.Option(help="Largest learning rate of the float network.")] = 1e-2,
     seed: Annotated[int, typer.Option(help="Of initial weights and order of samples.")] = 0,
     pe: Annotated[int, typer.Option(help="Hidden units the hardware computes at once.")] = 2,
@@ -59,8 +86,10 @@ def train(
     Example: xnorforge train --data digits --levels 3,3 --hidden 32 --epochs 60 --out runs/digits
     """
     torch.set_num_threads(1)  # one step is small: threads cost more than they bring
-    activation, weight = parse_levels(levels)
+    activation, weight = parse_levels(levels, family)
     config = TrainConfig(
+        family=family,
+        factors=choose_factors(factors, family),
         activation_levels=activation,
         weight_levels=weight,
         hidden=hidden,
@@ -73,10 +102,12 @@ def train(
         seed=seed,
     )
     dataset, folding = load(data, data_root), Folding(pe=pe, simd=simd)
-    usual, auto = Datapath.usual(activation), datapath is DatapathChoice.AUTO
+    usual = Datapath.usual(activation) if family is Family.MUBINN2 else Datapath.ARITHMETIC
+    auto = datapath is DatapathChoice.AUTO
     asked = usual if datapath is None or auto else Datapath(datapath.value)
     check_run(config, dataset, out_folder)
-    asked.check(untrained(config, dataset).spec().lstm)
+    if family is not Family.FLOAT:
+        asked.check(untrained(config, dataset).spec().lstm)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -85,10 +116,9 @@ def train(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err) as bar:
-        tasks = {
-            "float": bar.add_task(PHASES["float"], total=epochs_float, state=""),
-            "mlb": bar.add_task(PHASES["mlb"], total=epochs, state=""),
-        }
+        trained = ("float",) if family in (Family.FLOAT, Family.FIXED32) else ("float", "mlb")
+        totals = {"float": epochs_float, "mlb": epochs}
+        tasks = {phase: bar.add_task(PHASES[phase], total=totals[phase], state="") for phase in trained}
 
         def progress(phase: str, done: int, of: int, loss: float, score: float) -> None:
             bar.update(tasks[phase], completed=done, state=f"loss {loss:.4f}, validation {percent(score)}")
@@ -103,7 +133,7 @@ def train(
                 markup=False,
             )
             raise typer.Exit(130) from None
-    if auto:
+    if auto and result["bundle"]:
         written = bundles.load(out_folder / "bundle")
         asked = resolve(DatapathChoice.AUTO, written.network.lstm, find_liberty())
         bundles.save(replace(written, design=replace(written.design, datapath=asked)), out_folder / "bundle")
@@ -111,14 +141,13 @@ def train(
     if json:
         return emit_json(result)
     sizes = ", ".join(f"{name} {size}" for name, size in dataset.sizes.items())
-    table(
-        f"Trained on {dataset.name} ({sizes} sequences), seed {seed}",
-        [
-            ("float LSTM, test", percent(result["accuracy_float"])),
-            (f"MLB LSTM ({activation},{weight}), test", percent(result["accuracy_golden"])),
-            ("datapath", result["datapath"]),
-            ("time", f"{result['seconds']:.0f} s"),
-            ("bundle", result["bundle"]),
-        ],
-    )
-    out.print(f"Next: xnorforge simulate {result['bundle']}", soft_wrap=True, markup=False)
+    rows = [("float LSTM, test", percent(result["accuracy_float"]))]
+    if family is not Family.FLOAT:
+        level_text = f" ({activation},{weight})" if family in FACTOR_RULES else ""
+        rows.append((f"{NAMES[family]}{level_text}, test", percent(result["accuracy_golden"])))
+        rows.append(("datapath", result["datapath"]))
+    rows.append(("time", f"{result['seconds']:.0f} s"))
+    rows.append(("bundle", result["bundle"] or "none: a float LSTM has no hardware"))
+    table(f"Trained on {dataset.name} ({sizes} sequences), seed {seed}", rows)
+    if result["bundle"]:
+        out.print(f"Next: xnorforge simulate {result['bundle']}", soft_wrap=True, markup=False)

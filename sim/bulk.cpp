@@ -111,9 +111,9 @@ public:
         auto path = s.word("field");
         signal_ = design.find(path);
         int low = int(s.number("low")), width = int(s.number("width"));
-        if (width > 56 || low + width > 8 * signal_.bytes) fail("Signal " + path + " must have the field's bits");
+        if (width > 63 || low + width > 8 * signal_.bytes) fail("Signal " + path + " must have the field's bits");
         byte_ = low / 8, shift_ = low % 8;
-        count_ = std::min(8, signal_.bytes - byte_);
+        count_ = std::min(9, signal_.bytes - byte_);  // 63 bits may begin within a byte
         mask_ = (uint64_t(1) << width) - 1;
         sign_ = s.number("signed") ? uint64_t(1) << (width - 1) : 0;
         at_ = observed + s.number("at");
@@ -121,9 +121,9 @@ public:
     }
     void record(int64_t row, int64_t group) const {
         if (group >= groups_) return;
-        uint64_t word = 0;
+        unsigned __int128 word = 0;
         std::memcpy(&word, signal_.data + byte_, size_t(count_));
-        at_[row * row_ + group * stride_] = int64_t((word >> shift_ & mask_) ^ sign_) - int64_t(sign_);
+        at_[row * row_ + group * stride_] = int64_t((uint64_t(word >> shift_) & mask_) ^ sign_) - int64_t(sign_);
     }
 };
 

@@ -71,22 +71,21 @@ def computed(schedule: Schedule) -> dict[str, str]:
 def stages(schedule: Schedule) -> tuple[Stage, ...]:
     """The stages of the LSTM layer and the named values they show."""
     lstm, pe, hidden, layer = schedule.network.lstm, schedule.pe, schedule.network.lstm.hidden, "lstm_layer"
-    code = Format(lstm.activation_levels, 0, False)
-    formats = {
+    formats: dict[str, list[Format]] = {
         "z": [lstm.z_format(k) for k in range(len(GATES))],
         "activation": [lstm.activation(k).target for k in range(len(GATES))],
-        "gate": [code] * len(GATES),
+        "gate": [gate.code_format for gate in lstm.gates],
         "c_raw": [lstm.c_raw_format],
-        "c": [code],
+        "c": [lstm.c.code_format],
         "t": [lstm.tanh.target],
         "h_raw": [lstm.mac.format],
-        "h": [code],
+        "h": [lstm.h.code_format],
     }
     found: dict[str, list[Field]] = {STAGE["x"]: []}
+    x = lstm.x.code_format
     for i in range(lstm.features):
-        low = i * code.width
         found[STAGE["x"]].append(
-            Field(array="x", place=i, signal=f"{layer}.x", width=code.width, signed=False, low=low)
+            Field(array="x", place=i, signal=f"{layer}.x", width=x.width, signed=x.signed, low=i * x.width)
         )
     for name, numbers in ((n, formats[n]) for n in computed(schedule) if n in formats):
         for k, number in enumerate(numbers):

@@ -25,6 +25,7 @@ from typing import Literal
 from model.spec import (
     Format,
     LstmSpec,
+    MacSpec,
     MlbAccumulatorSpec,
     MlbDotSpec,
     MlbQuantizerSpec,
@@ -35,6 +36,8 @@ from model.spec import (
     SumSpec,
     TableSpec,
     ThresholdSpec,
+    XnorMultiplierSpec,
+    binarized,
 )
 from rtl.adder_tree import AdderTree
 from rtl.mac import Mac
@@ -161,7 +164,7 @@ class Cell:
         if not self.binarized:
             narrow = [NarrowSpec(source=Format(48, 30), target=each.target) for each in narrow]
         for kind, gate, before, times in (("sigmoid", 0, narrow[0], 3), ("tanh", 2, narrow[1], 1)):
-            pwl, mlb = lstm.activation(gate), lstm.gates[gate]
+            pwl, mlb = lstm.activation(gate), binarized(lstm.gates[gate])
             if datapath is CellDatapath.ARITHMETIC:
                 quantizer = MlbQuantizer(MlbQuantizerSpec(source=pwl.target, mlb=mlb))
                 yield _use(f"narrow for {kind}", Narrow(before), times)
@@ -177,15 +180,16 @@ class Cell:
             return
         if datapath is CellDatapath.THRESHOLD:
             yield _use("tanh", PwlActivation(lstm.tanh), 1)
-        products = (lstm.product_fc, lstm.product_ig)
+        (i, f, g, o), c, h = map(binarized, lstm.gates), binarized(lstm.c), binarized(lstm.h)
+        products = (XnorMultiplierSpec(a=f, b=c), XnorMultiplierSpec(a=i, b=g))
         ranges = tuple((p.format.min, p.format.max) for p in products)
         yield from (_use("pointwise product", XnorMultiplier(p), 1) for p in products)
         yield _use("pointwise sum", AdderTree(SumSpec(ranges=ranges)), 1)
-        yield _use("quantizer of c", MlbQuantizer(MlbQuantizerSpec(source=lstm.c_raw_format, mlb=lstm.c)), 1)
-        yield _use("c from its code", Reconstruct(ReconstructSpec(mlb=lstm.c)), 1)
+        yield _use("quantizer of c", MlbQuantizer(MlbQuantizerSpec(source=lstm.c_raw_format, mlb=c)), 1)
+        yield _use("c from its code", Reconstruct(ReconstructSpec(mlb=c)), 1)
         yield _use("narrow of c", Narrow(lstm.narrow_c), 1)
-        yield _use("product with tanh(c)", Mac(lstm.mac), 1)
-        yield _use("quantizer of h", MlbQuantizer(MlbQuantizerSpec(source=lstm.mac.format, mlb=lstm.h)), 1)
+        yield _use("product with tanh(c)", Mac(MacSpec(a=o, t=lstm.tanh.target)), 1)
+        yield _use("quantizer of h", MlbQuantizer(MlbQuantizerSpec(source=lstm.mac.format, mlb=h)), 1)
 
     def _dots(self, lstm: LstmSpec, accounting: Accounting, terms: int) -> Iterator[Use]:
         if self.binarized:

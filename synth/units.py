@@ -17,6 +17,7 @@ from model.spec import (
     MlbDotSpec,
     MlbQuantizerSpec,
     MlbSpec,
+    MultiplierSpec,
     NarrowSpec,
     Order,
     Overflow,
@@ -39,6 +40,7 @@ from rtl.constant_multiplier import ConstantMultiplier
 from rtl.mac import Mac
 from rtl.mlb_dot import MlbDot
 from rtl.mlb_quantizer import MlbQuantizer
+from rtl.multiplier import Multiplier
 from rtl.narrow import Narrow
 from rtl.popcount import Popcount
 from rtl.pwl_activation import PwlActivation
@@ -259,6 +261,11 @@ def xnor_multiplier(a: Factors = (30, 8, 7), b: Factors = (64, 32, 16), offset: 
     return XnorMultiplier(XnorMultiplierSpec(a=MlbSpec(factors=a, offset=offset), b=MlbSpec(factors=b)), stages)
 
 
+def multiplier(a: int = 8, b: int = 8, stages: int = 0) -> Unit:
+    """Product of two signed numbers of a and b bits."""
+    return Multiplier(MultiplierSpec(a=Format(a), b=Format(b)), stages)
+
+
 def mac(a: Factors = (16, 8, 4), offset: int = 32, width: int = 8, frac: int = 7, stages: int = 0) -> Unit:
     """Product of a binarized value and a signed width-bit number."""
     return Mac(MacSpec(a=MlbSpec(factors=a, frac=6, offset=offset), t=Format(width, frac)), stages)
@@ -282,6 +289,7 @@ UNITS: dict[str, Callable[..., Unit]] = {
         threshold_activation,
         xnor_multiplier,
         mac,
+        multiplier,
         table_product,
     )
 }

@@ -7,13 +7,27 @@ import torch
 from hypothesis import strategies as st
 
 from model.bundle import stored_samples
+from model.family import FactorRule, Family, NumberChoice
 from model.layers import FloatNetwork, MlbNetwork
-from model.spec import Pool
+from model.spec import Format, Pool
 from model.training import Scaling
 
 
 def random_network(
-    *, features=3, hidden=5, classes=3, a=2, w=2, pool=Pool.LAST, steps=4, batch=3, seed=0, gain=2.0
+    *,
+    features=3,
+    hidden=5,
+    classes=3,
+    a=2,
+    w=2,
+    pool=Pool.LAST,
+    steps=4,
+    batch=3,
+    seed=0,
+    gain=2.0,
+    family=Family.MUBINN2,
+    factors=FactorRule.FREE,
+    word=NumberChoice.word,
 ) -> tuple[MlbNetwork, torch.Tensor]:
     """A network warm-started from a random float one, in ``eval()``, and standardized samples for it."""
     torch.manual_seed(seed)
@@ -30,8 +44,11 @@ def random_network(
         weight_levels=w,
         pool=pool,
         max_steps=2 * steps,
+        family=family,
+        factors=factors,
+        numbers=NumberChoice.of(family, word),
     )
-    mlb.warm_start(network)
+    mlb.warm_start(network, x)
     return mlb.eval(), x
 
 
@@ -52,5 +69,13 @@ NETWORKS = st.fixed_dictionaries(
         "steps": st.integers(1, 6),
         "seed": st.integers(0, 1000),
         "gain": st.sampled_from([0.5, 2.0, 6.0]),
+    }
+)
+
+#: Families with something in fixed point, in words from the trained ones down to those whose every rule is at work.
+FAMILIES = st.fixed_dictionaries(
+    {
+        "family": st.sampled_from([Family.FIXED32, Family.B_LSTM, Family.MUBINN1]),
+        "word": st.sampled_from([NumberChoice.word, Format(16, 10), Format(8, 5)]),
     }
 )

@@ -1,21 +1,20 @@
 """Specifications: one frozen object describes a unit or a layer; golden function and generator are built from it."""
 
 from model.spec.datapath import Datapath
-from model.spec.fixed import Format, Ints, NarrowSpec, Overflow, Rounding
+from model.spec.fixed import FixedSpec, Format, Ints, NarrowSpec, Overflow, Rounding
 from model.spec.folding import Folding, MemoryImage, Schedule, memory_images
 from model.spec.loading import LOAD_WIDTH, load_chunks, load_stream
-from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, ReconstructSpec
+from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, Quantity, ReconstructSpec, binarized
 from model.spec.network import GATES, DenseSpec, LstmSpec, NetworkSpec, Pool, Weights
-from model.spec.product import (
-    BitSumSpec,
+from model.spec.pointwise import (
     ConstantMultiplierSpec,
     MacSpec,
-    MlbAccumulatorSpec,
-    MlbDotSpec,
-    PopcountSpec,
-    XnorDotSpec,
+    MultiplierSpec,
+    ProductSpec,
     XnorMultiplierSpec,
+    product_spec,
 )
+from model.spec.product import BitSumSpec, MlbAccumulatorSpec, MlbDotSpec, PopcountSpec, XnorDotSpec
 from model.spec.pwl import PwlSpec
 from model.spec.sign_matrix import SignMatrixSpec
 from model.spec.sums import Order, ShiftNormSpec, SumNode, SumSpec
@@ -30,6 +29,7 @@ __all__ = [
     "ConstantMultiplierSpec",
     "Datapath",
     "DenseSpec",
+    "FixedSpec",
     "Folding",
     "Format",
     "Ints",
@@ -40,13 +40,16 @@ __all__ = [
     "MlbDotSpec",
     "MlbQuantizerSpec",
     "MlbSpec",
+    "MultiplierSpec",
     "NarrowSpec",
     "NetworkSpec",
     "Order",
     "Overflow",
     "Pool",
     "PopcountSpec",
+    "ProductSpec",
     "PwlSpec",
+    "Quantity",
     "ReconstructSpec",
     "Rounding",
     "Schedule",
@@ -59,7 +62,9 @@ __all__ = [
     "Weights",
     "XnorDotSpec",
     "XnorMultiplierSpec",
+    "binarized",
     "load_chunks",
     "load_stream",
     "memory_images",
+    "product_spec",
 ]

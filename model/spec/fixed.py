@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -131,3 +132,77 @@ class NarrowSpec:
             return np.clip(v, t.min, t.max)
         wrapped = v & ((1 << t.width) - 1)
         return wrapped - ((wrapped > t.max).astype(np.int64) << t.width)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixedSpec:
+    """A quantity stored as a fixed-point number; its code is the stored integer itself.
+
+    The other way to store a quantity is :class:`model.spec.MlbSpec`. Both have ``code_format``, ``width``, ``dtype``,
+    ``frac``, ``format``, ``offset``, ``bound``, ``padding``, ``quantize`` and ``reconstruct``.
+
+    Parameters
+    ----------
+    format
+        What is stored; signed, 2 to 32 bits.
+    rounding, overflow
+        The rule where a value is narrowed to it.
+
+    Raises
+    ------
+    ValueError
+        If the format has no sign or is too wide.
+    """
+
+    format: Format
+    rounding: Rounding = Rounding.FLOOR
+    overflow: Overflow = Overflow.SATURATE
+
+    offset: ClassVar[int] = 0  #: a reconstruction has none
+    padding: ClassVar[int] = 0  #: the weight code of a lane that is not there
+    dtype: ClassVar[type[np.generic]] = np.int32  #: of an array of codes
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.format.width <= 32:
+            raise ValueError(f"Width of a fixed-point quantity must be 2 to 32 bits, not {self.format.width!r}")
+        if not self.format.signed:
+            raise ValueError(f"Format of a fixed-point quantity must be signed, not {str(self.format)!r}")
+
+    @property
+    def code_format(self) -> Format:
+        """Format of a code as an integer."""
+        return Format(self.format.width)
+
+    @property
+    def width(self) -> int:
+        """Bits of a code."""
+        return self.format.width
+
+    @property
+    def frac(self) -> int:
+        """Fraction bits of a reconstruction."""
+        return self.format.frac
+
+    @property
+    def bound(self) -> int:
+        """Largest size of a reconstruction."""
+        return -self.format.min
+
+    def widening(self, frac: int) -> int:
+        """Fraction bits appended to a value that has only ``frac`` of them, before it is narrowed."""
+        return max(0, self.frac - frac)
+
+    def narrowing(self, source: Format) -> NarrowSpec:
+        """From ``source``, with its ``widening`` appended, to the stored format."""
+        up = self.widening(source.frac)
+        wide = Format(source.width + up, source.frac + up, source.signed)
+        return NarrowSpec(source=wide, target=self.format, rounding=self.rounding, overflow=self.overflow)
+
+    def quantize(self, x: ArrayLike, frac: int) -> Ints:
+        """Codes of stored integers ``x`` with ``frac`` fraction bits; any shape."""
+        up = self.widening(frac)
+        return self.narrowing(Format(62 - up, frac)).compute(np.asarray(x, np.int64) << up)
+
+    def reconstruct(self, code: ArrayLike) -> Ints:
+        """Stored integers (``frac`` fraction bits) of codes; any shape."""
+        return np.asarray(code, np.int64)

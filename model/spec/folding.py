@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.spec.datapath import Datapath
+from model.spec.mlb import MlbSpec, Quantity
 from model.spec.network import GATES, NetworkSpec, Pool, Weights
+from model.spec.product import MlbDotSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class Schedule:
 
     A time step runs ``groups`` groups of ``pe`` hidden units, each for ``beats`` cycles. In a beat every
     unit takes ``x_lanes`` features and ``h_lanes`` hidden units; lanes past the end of a vector are padded
-    with code 0 against weight code all-ones, which adds a constant that the start value takes off again.
+    with code 0 against the weights' ``padding``, which adds a constant that the start value takes off again.
 
     Raises
     ------
@@ -96,6 +99,23 @@ class Schedule:
     def h_padding(self) -> int:
         """Padding lanes of h over all beats of a group."""
         return self.beats * self.h_lanes - self.network.lstm.hidden
+
+    def z_start(self, gate: int) -> int:
+        """What padding lanes take off z, to begin with: with binarized operands each has the most negative product."""
+        lstm = self.network.lstm
+        lost = 0
+        for dot, lanes in zip(lstm.dots(gate), (self.x_padding, self.h_padding), strict=True):
+            lost += lanes * self._padding_product(dot) << (lstm.z_frac - dot.frac)
+        return -lost
+
+    @property
+    def logit_start(self) -> int:
+        """The same for a logit."""
+        return -self.h_padding * self._padding_product(self.network.dense_dot)
+
+    @staticmethod
+    def _padding_product(dot: MlbDotSpec) -> int:
+        return int(dot.x.reconstruct(0) * dot.w.reconstruct(dot.w.padding))
 
     @property
     def _wanted_beats(self) -> int:
@@ -155,14 +175,17 @@ class MemoryImage:
         return max(1, (self.depth - 1).bit_length())
 
 
-def _lanes(codes: NDArray[np.uint8], lanes: int, beats: int, pad: int) -> NDArray[np.uint8]:
+Codes = NDArray[np.integer]
+
+
+def _lanes(codes: Codes, lanes: int, beats: int, pad: int) -> Codes:
     """Last axis (inputs) to (beats, lanes), padded with ``pad``."""
     missing = lanes * beats - codes.shape[-1]
     padded = np.pad(codes, [(0, 0)] * (codes.ndim - 1) + [(0, missing)], constant_values=pad)
     return padded.reshape(*codes.shape[:-1], beats, lanes)
 
 
-def _units(codes: NDArray[np.uint8], schedule: Schedule) -> NDArray[np.uint8]:
+def _units(codes: Codes, schedule: Schedule) -> Codes:
     """Axis 1 of (4, hidden, ...) to (groups, pe, 4, ...), padded with 0."""
     missing = schedule.groups * schedule.pe - codes.shape[1]
     padded = np.pad(codes, [(0, 0), (0, missing)] + [(0, 0)] * (codes.ndim - 2))
@@ -170,10 +193,27 @@ def _units(codes: NDArray[np.uint8], schedule: Schedule) -> NDArray[np.uint8]:
     return np.moveaxis(grouped, 0, 2)
 
 
-def _image(name: str, codes: NDArray[np.uint8], levels: int, order: str) -> MemoryImage:
-    """Rows from codes of shape (rows, codes a row), the first code in the lowest bits."""
-    rows = tuple(sum(int(code) << (levels * i) for i, code in enumerate(row)) for row in codes)
-    return MemoryImage(name=name, width=codes.shape[1] * levels, rows=rows, order=order)
+def _packed(codes: NDArray[Any], width: int) -> NDArray[np.object_]:
+    """Last axis as one integer, the first code in the lowest ``width`` bits; a negative one as two's complement."""
+    words = np.zeros(codes.shape[:-1], object)
+    for place in range(codes.shape[-1]):
+        words += (codes[..., place].astype(object) & ((1 << width) - 1)) << (width * place)
+    return words
+
+
+def _image(name: str, words: NDArray[np.object_], width: int, order: str) -> MemoryImage:
+    return MemoryImage(name=name, width=width, rows=tuple(int(word) for word in words.ravel()), order=order)
+
+
+def _code(name: str, spec: Quantity) -> str:
+    """What a code is, for people."""
+    if isinstance(spec, MlbSpec):
+        return f"{name} {spec.width} bits, its top bit the sign of the largest-level factor (1 = +, 0 = -)"
+    return f"{name} {spec.width} bits, two's complement of {spec.frac} fraction bits"
+
+
+def _padding(spec: Quantity) -> str:
+    return "all ones" if isinstance(spec, MlbSpec) else "zero"
 
 
 def memory_images(schedule: Schedule, weights: Weights) -> tuple[MemoryImage, ...]:
@@ -186,36 +226,40 @@ def memory_images(schedule: Schedule, weights: Weights) -> tuple[MemoryImage, ..
     """
     s, network = schedule, schedule.network
     network.check_weights(weights)
-    w_levels, d_levels = network.lstm.weight_levels, network.dense.w.levels
-    ones, d_ones = (1 << w_levels) - 1, (1 << d_levels) - 1
-    wx = _lanes(_units(weights["wx"], s), s.x_lanes, s.beats, ones)  # (groups, pe, 4, beats, x_lanes)
-    wh = _lanes(_units(weights["wh"], s), s.h_lanes, s.beats, ones)
-    lanes = np.moveaxis(np.concatenate([wx, wh], axis=-1), 3, 1)  # (groups, beats, pe, 4, lanes)
-    dense = _lanes(weights["dense_w"], s.h_lanes, s.beats, d_ones)  # (classes, beats, h_lanes)
-    gates = ", ".join(GATES)
-    code = "code {0} bits, its top bit the sign of the largest-level factor (1 = +, 0 = -)".format
+    lstm, dense = network.lstm, network.dense
+    wx, wh, b, w = lstm.wx[0], lstm.wh[0], lstm.b[0], dense.w
+    x_codes = _lanes(_units(weights["wx"], s), s.x_lanes, s.beats, wx.padding)  # (groups, pe, 4, beats, x_lanes)
+    h_codes = _lanes(_units(weights["wh"], s), s.h_lanes, s.beats, wh.padding)
+    x_bits, gate_bits = wx.width * s.x_lanes, wx.width * s.x_lanes + wh.width * s.h_lanes
+    gates = np.moveaxis(_packed(x_codes, wx.width) + (_packed(h_codes, wh.width) << x_bits), 3, 1)
+    units = f"word, lowest bits first: for each of {s.pe} units, for each gate {', '.join(GATES)}"
     return (
         _image(
             "lstm_weights",
-            lanes.reshape(s.groups * s.beats, -1),
-            w_levels,
-            f"{code(w_levels)}; word, lowest bits first: for each of {s.pe} units, for each gate {gates}: "
+            _packed(gates.reshape(s.groups, s.beats, 4 * s.pe), gate_bits),
+            4 * s.pe * gate_bits,
+            f"{_code('wx', wx)}; {_code('wh', wh)}; {units}: "
             f"{s.x_lanes} inputs x, then {s.h_lanes} inputs h; address: group * {s.beats} + beat; "
-            f"unit = group * {s.pe} + place, input = beat * lanes + place; padding lanes hold all ones",
+            f"unit = group * {s.pe} + place, input = beat * lanes + place; padding lanes hold "
+            f"{_padding(wx)} (x) and {_padding(wh)} (h)",
         ),
         _image(
             "lstm_biases",
-            _units(weights["b"], s).reshape(s.groups, -1),
-            w_levels,
-            f"{code(w_levels)}; word, lowest bits first: for each of {s.pe} units, for each gate {gates}; "
-            f"address: group",
+            _packed(_units(weights["b"], s).reshape(s.groups, -1), b.width),
+            4 * s.pe * b.width,
+            f"{_code('code', b)}; {units}; address: group",
         ),
         _image(
             "dense_weights",
-            dense.reshape(network.dense.classes * s.beats, -1),
-            d_levels,
-            f"{code(d_levels)}; word, lowest bits first: {s.h_lanes} inputs h; address: class * {s.beats} + beat; "
-            f"input = beat * {s.h_lanes} + place; padding lanes hold all ones",
+            _packed(_lanes(weights["dense_w"], s.h_lanes, s.beats, w.padding), w.width),  # (classes, beats)
+            s.h_lanes * w.width,
+            f"{_code('code', w)}; word, lowest bits first: {s.h_lanes} inputs h; address: class * {s.beats} + beat; "
+            f"input = beat * {s.h_lanes} + place; padding lanes hold {_padding(w)}",
         ),
-        _image("dense_biases", weights["dense_b"].reshape(-1, 1), d_levels, f"{code(d_levels)}; address: class"),
+        _image(
+            "dense_biases",
+            _packed(weights["dense_b"][:, None], dense.b.width),
+            dense.b.width,
+            f"{_code('code', dense.b)}; address: class",
+        ),
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from model.spec.fixed import Format, Ints
+from model.spec.fixed import FixedSpec, Format, Ints
 from model.spec.steps import search_thresholds
 
 MAX_LEVELS = 5
@@ -46,6 +47,8 @@ class MlbSpec:
     frac: int = 0
     offset: int = 0
 
+    dtype: ClassVar[type[np.generic]] = np.uint8  #: of an array of codes
+
     def __post_init__(self) -> None:
         if not 1 <= len(self.factors) <= MAX_LEVELS:
             raise ValueError(f"Number of levels must be 1 to {MAX_LEVELS}, not {len(self.factors)!r}")
@@ -61,6 +64,26 @@ class MlbSpec:
     def levels(self) -> int:
         """M, the number of code bits."""
         return len(self.factors)
+
+    @property
+    def code_format(self) -> Format:
+        """Format of a code as an integer."""
+        return Format(self.levels, 0, signed=False)
+
+    @property
+    def width(self) -> int:
+        """Bits of a code."""
+        return self.levels
+
+    @property
+    def padding(self) -> int:
+        """The weight code of a lane that is not there: all signs +."""
+        return (1 << self.levels) - 1
+
+    @property
+    def bound(self) -> int:
+        """Largest size of a reconstruction."""
+        return self.total + abs(self.offset)
 
     @property
     def total(self) -> int:
@@ -95,6 +118,22 @@ class MlbSpec:
     def reconstruct(self, code: ArrayLike) -> Ints:
         """Stored integers (``frac`` fraction bits) of codes; any shape."""
         return np.asarray(self.values, np.int64)[np.asarray(code)]
+
+
+Quantity = MlbSpec | FixedSpec  #: how a quantity is stored: multi-level binarized, or as a fixed-point number
+
+
+def binarized(quantity: Quantity) -> MlbSpec:
+    """``quantity``, where only a binarized one will do.
+
+    Raises
+    ------
+    ValueError
+        If it is a fixed-point number.
+    """
+    if not isinstance(quantity, MlbSpec):
+        raise ValueError(f"Quantity must be binarized, not fixed-point {quantity.format}")
+    return quantity
 
 
 @dataclass(frozen=True, kw_only=True)

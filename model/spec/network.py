@@ -1,4 +1,4 @@
-"""The network: an MLB LSTM (MuBiNN2) and a dense layer on its last or mean hidden state."""
+"""The network: an LSTM, binarized in part or all of it, and a dense layer on its last or mean hidden state."""
 
 from __future__ import annotations
 
@@ -10,28 +10,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.spec.fixed import Format, NarrowSpec, Overflow, Rounding
-from model.spec.mlb import MlbSpec
-from model.spec.product import MacSpec, MlbDotSpec, XnorMultiplierSpec
+from model.spec.mlb import MlbSpec, Quantity
+from model.spec.pointwise import ProductSpec, product_spec
+from model.spec.product import MlbDotSpec
 from model.spec.pwl import PwlSpec
 
 GATES = ("i", "f", "g", "o")  #: the order of the gates everywhere, as in ``torch.nn.LSTM``
 
-Weights = Mapping[str, NDArray[np.uint8]]  #: code arrays by name; shapes in :meth:`NetworkSpec.weight_specs`
+Weights = Mapping[str, NDArray[np.integer]]  #: code arrays by name; shapes in :meth:`NetworkSpec.weight_specs`
 
-GateSpecs = tuple[MlbSpec, MlbSpec, MlbSpec, MlbSpec]  #: one a gate, in the order of ``GATES``
+GateSpecs = tuple[Quantity, Quantity, Quantity, Quantity]  #: one a gate, in the order of ``GATES``
+
+LARGEST_SUM = (1 << 61) - 1  #: size of a sum of products; :meth:`NetworkSpec.check_weights` sees to it where it must
+
+
+def _sum_format(bound: int, frac: int) -> Format:
+    """Format of a sum of products of at most this size, if no weights make it larger than ``LARGEST_SUM``."""
+    bound = min(bound, LARGEST_SUM)
+    return Format.covering(-bound, bound, frac)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LstmSpec:
-    """One LSTM layer in which everything is binarized (MuBiNN2, equations 1 to 5)::
+    """One LSTM layer; Q is how a quantity is stored, binarized (MLB) or in fixed point (MuBiNN, equations 1 to 5)::
 
         z_k = x^ . wx_k + h^ . wh_k + b_k                k in i, f, g, o     exact, ``z_frac`` fraction bits
         a_k = sigmoid(z_k) for i, f, o;  tanh(z_k) for g                      piecewise linear
-        k^  = MLB(a_k)
-        c_raw = f^ * c^ + i^ * g^;   c^ = MLB(c_raw)                          exact, then binarized
-        h_raw = o^ * tanh(c^);       h^ = MLB(h_raw)
+        k^  = Q(a_k)
+        c_raw = f^ * c^ + i^ * g^;   c^ = Q(c_raw)                            exact, then stored
+        h_raw = o^ * tanh(c^);       h^ = Q(h_raw)
 
-    c^ and h^ begin as MLB(0).
+    c^ and h^ begin as Q(0). The families differ in what is binarized: nothing (32-bit fixed point), x and wx
+    (B_LSTM, MuBiNN1) or everything (MuBiNN2).
 
     Parameters
     ----------
@@ -40,11 +50,11 @@ class LstmSpec:
     source
         Format of the input samples.
     x, h, c
-        Binarization of input, hidden state and cell state. x and h have no offset and the same ``frac``.
+        How input, hidden state and cell state are stored. x and h have no offset.
     gates
-        Binarization of the gate outputs, in the order of ``GATES``.
+        How the gate outputs are, in the order of ``GATES``.
     wx, wh, b
-        Binarization of the weights and biases of each gate; no offset.
+        How the weights and biases of each gate are; no offset, and alike for all gates but for the factors.
     sigmoid, tanh
         The activation functions.
     rounding, overflow
@@ -59,9 +69,9 @@ class LstmSpec:
     features: int
     hidden: int
     source: Format
-    x: MlbSpec
-    h: MlbSpec
-    c: MlbSpec
+    x: Quantity
+    h: Quantity
+    c: Quantity
     gates: GateSpecs
     wx: GateSpecs
     wh: GateSpecs
@@ -75,18 +85,21 @@ class LstmSpec:
         for name, value in (("features", self.features), ("hidden units", self.hidden)):
             if not 1 <= value <= 4096:
                 raise ValueError(f"Number of {name} must be 1 to 4096, not {value!r}")
-        if self.x.frac != self.h.frac:
-            raise ValueError(f"Fraction bits of h must be those of x ({self.x.frac}), not {self.h.frac!r}")
-        for group in (self.wx, self.wh, self.b):
+        for name, group in (("wx", self.wx), ("wh", self.wh), ("b", self.b)):
             for spec in group:
-                if spec.frac != self.wx[0].frac:
-                    raise ValueError(f"Fraction bits of all weights must be {self.wx[0].frac!r}, not {spec.frac!r}")
+                if spec.frac != group[0].frac:
+                    raise ValueError(f"Fraction bits of {name} must be {group[0].frac!r}, not {spec.frac!r}")
                 if spec.offset:
                     raise ValueError(f"Offset of weights must be 0, not {spec.offset!r}")
-        if len({g.levels for g in (*self.gates, self.x, self.h, self.c)}) > 1:
+        if self.b[0].frac > self.z_frac:
+            raise ValueError(f"Fraction bits of b must be at most {self.z_frac}, not {self.b[0].frac!r}")
+        if len({q.levels for q in (*self.gates, self.x, self.h, self.c) if isinstance(q, MlbSpec)}) > 1:
             raise ValueError("Number of levels must be the same for x, h, c and the gate outputs")
-        if len({w.levels for w in (*self.wx, *self.wh, *self.b)}) > 1:
+        if len({q.levels for q in (*self.wx, *self.wh, *self.b) if isinstance(q, MlbSpec)}) > 1:
             raise ValueError("Number of levels must be the same for wx, wh and b")
+        for name, group in (("gates", self.gates), ("wx", self.wx), ("wh", self.wh), ("b", self.b)):
+            if len({q.code_format for q in group}) > 1:
+                raise ValueError(f"Storage of {name} must be of one kind and width for all gates")
         if self.gates[0].frac + self.gates[2].frac != self.gates[1].frac + self.c.frac:
             raise ValueError(
                 "Fraction bits of f + c must be those of i + g, "
@@ -94,22 +107,33 @@ class LstmSpec:
             )
         for k in range(4):
             _ = self.narrow_z(k)
-        _ = self.narrow_c
+        _ = self.narrow_c, self.c_raw_format, self.mac
+
+    @property
+    def binarized(self) -> bool:
+        """Whether every quantity of the layer is."""
+        every = (*self.gates, *self.wx, *self.wh, *self.b, self.x, self.h, self.c)
+        return all(isinstance(q, MlbSpec) for q in every)
 
     @property
     def activation_levels(self) -> int:
-        """A: code bits of x, h, c and the gate outputs."""
-        return self.x.levels
+        """A: code bits of those of x, h, c and the gate outputs that are binarized; 0 if none is."""
+        return max((q.levels for q in (self.x, self.h, self.c, *self.gates) if isinstance(q, MlbSpec)), default=0)
 
     @property
     def weight_levels(self) -> int:
-        """W: code bits of a weight."""
-        return self.wx[0].levels
+        """W: code bits of a binarized weight; 0 if none is."""
+        return max((q.levels for q in (*self.wx, *self.wh, *self.b) if isinstance(q, MlbSpec)), default=0)
 
     @property
     def z_frac(self) -> int:
         """Fraction bits of a pre-activation."""
-        return self.x.frac + self.wx[0].frac
+        return max(self.x.frac + self.wx[0].frac, self.h.frac + self.wh[0].frac)
+
+    @property
+    def bias_shift(self) -> int:
+        """Fraction bits appended to a bias."""
+        return self.z_frac - self.b[0].frac
 
     def dots(self, gate: int) -> tuple[MlbDotSpec, MlbDotSpec]:
         """The two dot products of a gate, over all features and over all hidden units."""
@@ -119,9 +143,11 @@ class LstmSpec:
         )
 
     def z_format(self, gate: int) -> Format:
-        """Format of a pre-activation: it holds whatever the weights and inputs are."""
-        bound = sum(d.bound for d in self.dots(gate)) + (self.b[gate].total << self.x.frac)
-        return Format.covering(-bound, bound, self.z_frac)
+        """Format of a pre-activation: it holds whatever the weights (see ``LARGEST_SUM``) and inputs are."""
+        return _sum_format(
+            sum(d.bound << (self.z_frac - d.frac) for d in self.dots(gate)) + (self.b[gate].bound << self.bias_shift),
+            self.z_frac,
+        )
 
     def activation(self, gate: int) -> PwlSpec:
         """The activation function of a gate."""
@@ -149,14 +175,14 @@ class LstmSpec:
         return NarrowSpec(source=source, target=self.tanh.source, rounding=self.rounding, overflow=self.overflow)
 
     @property
-    def product_fc(self) -> XnorMultiplierSpec:
+    def product_fc(self) -> ProductSpec:
         """f^ * c^."""
-        return XnorMultiplierSpec(a=self.gates[1], b=self.c)
+        return product_spec(self.gates[1], self.c)
 
     @property
-    def product_ig(self) -> XnorMultiplierSpec:
+    def product_ig(self) -> ProductSpec:
         """i^ * g^."""
-        return XnorMultiplierSpec(a=self.gates[0], b=self.gates[2])
+        return product_spec(self.gates[0], self.gates[2])
 
     @property
     def c_raw_format(self) -> Format:
@@ -165,9 +191,9 @@ class LstmSpec:
         return Format.covering(fc.min + ig.min, fc.max + ig.max, fc.frac)
 
     @property
-    def mac(self) -> MacSpec:
+    def mac(self) -> ProductSpec:
         """o^ * tanh(c^)."""
-        return MacSpec(a=self.gates[3], t=self.tanh.target)
+        return product_spec(self.gates[3], self.tanh.target)
 
 
 class Pool(StrEnum):
@@ -186,7 +212,7 @@ class DenseSpec:
     classes
         Number of outputs; the class is the index of the largest logit, the lowest index on a tie.
     w, b
-        Binarization of weights and biases; no offset, the same ``frac``.
+        How weights and biases are stored; no offset, the same width and ``frac``.
     pool
         Which hidden state is read.
     max_steps
@@ -194,8 +220,8 @@ class DenseSpec:
     """
 
     classes: int
-    w: MlbSpec
-    b: MlbSpec
+    w: Quantity
+    b: Quantity
     pool: Pool = Pool.LAST
     max_steps: int = 256
 
@@ -204,8 +230,8 @@ class DenseSpec:
             raise ValueError(f"Number of classes must be 2 to 4096, not {self.classes!r}")
         if self.w.frac != self.b.frac:
             raise ValueError(f"Fraction bits of b must be those of w ({self.w.frac}), not {self.b.frac!r}")
-        if self.w.levels != self.b.levels:
-            raise ValueError(f"Number of levels of b must be that of w ({self.w.levels}), not {self.b.levels!r}")
+        if self.w.code_format != self.b.code_format:
+            raise ValueError(f"Code of b must be as wide as that of w ({self.w.width}), not {self.b.width!r}")
         if self.w.offset or self.b.offset:
             raise ValueError(f"Offset of weights must be 0, not {self.w.offset or self.b.offset!r}")
         if not 1 <= self.max_steps <= 1 << 20:
@@ -230,12 +256,16 @@ class NetworkSpec:
     @property
     def logit_format(self) -> Format:
         """Format of a logit; holds for every sequence of at most ``max_steps`` steps."""
-        bound = self.dense_dot.bound + (self.dense.b.total << self.lstm.h.frac)
-        steps = self.dense.max_steps if self.dense.pool is Pool.MEAN else 1
-        return Format.covering(-bound * steps, bound * steps, self.lstm.h.frac + self.dense.w.frac)
+        bound = self.dense_dot.bound + (self.dense.b.bound << self.lstm.h.frac)
+        return _sum_format(bound * self._passes, self.dense_dot.frac)
 
-    def weight_specs(self) -> dict[str, tuple[tuple[int, ...], tuple[MlbSpec, ...]]]:
-        """Name -> (shape of the code array, its binarizations: one a gate, or one for all)."""
+    @property
+    def _passes(self) -> int:
+        """Passes of the dense layer that are summed up, at most."""
+        return self.dense.max_steps if self.dense.pool is Pool.MEAN else 1
+
+    def weight_specs(self) -> dict[str, tuple[tuple[int, ...], tuple[Quantity, ...]]]:
+        """Name -> (shape of the code array, how it is stored: one a gate, or one for all)."""
         n, h, c = self.lstm.features, self.lstm.hidden, self.dense.classes
         return {
             "wx": ((4, h, n), self.lstm.wx),
@@ -250,9 +280,31 @@ class NetworkSpec:
         specs = self.weight_specs()
         if set(weights) != set(specs):
             raise ValueError(f"Weight arrays must be {', '.join(specs)}, not {', '.join(sorted(weights))!r}")
-        for name, (shape, mlb) in specs.items():
-            array = weights[name]
-            if array.dtype != np.uint8 or array.shape != shape:
-                raise ValueError(f"Weights {name} must be uint8 of shape {shape}, not {array.dtype} {array.shape}")
-            if int(array.max()) >= 1 << mlb[0].levels:
-                raise ValueError(f"Weights {name} must be codes below {1 << mlb[0].levels}, not {int(array.max())!r}")
+        for name, (shape, stored) in specs.items():
+            array, dtype, number = weights[name], np.dtype(stored[0].dtype), stored[0].code_format
+            if array.dtype != dtype or array.shape != shape:
+                raise ValueError(f"Weights {name} must be {dtype} of shape {shape}, not {array.dtype} {array.shape}")
+            if int(array.max()) > number.max:
+                raise ValueError(f"Weights {name} must be codes below {number.max + 1}, not {int(array.max())!r}")
+            if int(array.min()) < number.min:
+                raise ValueError(f"Weights {name} must be codes from {number.min} on, not {int(array.min())!r}")
+        for name, bound in self._sum_bounds(weights).items():
+            if bound > LARGEST_SUM:
+                raise ValueError(f"Sums {name} must be at most {LARGEST_SUM} in size, not {bound!r}")
+
+    def _sum_bounds(self, weights: Weights) -> dict[str, int]:
+        """Largest size of z and of the logits with these weights, as stored integers."""
+        lstm, dense = self.lstm, self.dense
+
+        def sizes(spec: Quantity, codes: NDArray[np.integer]) -> NDArray[np.object_]:
+            values = np.abs(spec.reconstruct(codes))
+            return (values.sum(-1) if values.ndim == 2 else values).astype(object)  # exact, however large
+
+        z = [
+            (sizes(lstm.wx[k], weights["wx"][k]) * lstm.x.bound << (lstm.z_frac - lstm.x.frac - lstm.wx[k].frac))
+            + (sizes(lstm.wh[k], weights["wh"][k]) * lstm.h.bound << (lstm.z_frac - lstm.h.frac - lstm.wh[k].frac))
+            + (sizes(lstm.b[k], weights["b"][k]) << lstm.bias_shift)
+            for k in range(4)
+        ]
+        logits = sizes(dense.w, weights["dense_w"]) * lstm.h.bound + (sizes(dense.b, weights["dense_b"]) << lstm.h.frac)
+        return {"z": int(np.max(z)), "of the logits": int(logits.max()) * self._passes}

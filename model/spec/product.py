@@ -1,4 +1,4 @@
-"""Products of binarized values: the dot product, the pointwise products and the sums behind them."""
+"""Dot products of binarized and of fixed-point values, and the sums of bits behind them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from model.spec.fixed import Format, Ints, NarrowSpec, Overflow
-from model.spec.mlb import MlbSpec
-
-
-def _range_format(a: tuple[int, ...], b: tuple[int, ...], frac: int) -> Format:
-    """The narrowest format of all products of one value of ``a`` and one of ``b``."""
-    ends = [p * q for p in (min(a), max(a)) for q in (min(b), max(b))]
-    return Format.covering(min(ends), max(ends), frac)
+from model.spec.mlb import MlbSpec, Quantity, binarized
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,43 +118,19 @@ class XnorDotSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConstantMultiplierSpec:
-    """Multiplication by a constant: ``constant * x``, exact.
-
-    Raises
-    ------
-    ValueError
-        If the product is wider than a format can be.
-    """
-
-    constant: int
-    source: Format
-
-    def __post_init__(self) -> None:
-        _ = self.format
-
-    @property
-    def format(self) -> Format:
-        """Format of the product."""
-        return _range_format((self.constant,), (self.source.min, self.source.max), self.source.frac)
-
-    def compute(self, x: ArrayLike) -> Ints:
-        """Golden function: stored integers in, products out; any shape."""
-        return np.asarray(x, np.int64) * self.constant
-
-
-@dataclass(frozen=True, kw_only=True)
 class MlbDotSpec:
-    """Dot product of ``n`` binarized values with ``n`` binarized weights (MuBiNN)::
+    """Dot product of ``n`` values with ``n`` weights; of binarized ones (MuBiNN)::
 
         x^ . w^ = sum_{a,b} g_ab (2 popcount(xnor(x_a, w_b)) - n),   g_ab = a_xa * a_wb
+
+    Either may be fixed-point numbers instead: with one, signs times words are left; with both, a sum of products.
 
     Parameters
     ----------
     n
         Length.
     x, w
-        Scaling factors of both operands.
+        How both operands are stored.
     weights
         Codes of the weights where they are constants, ``n`` of them; None where they are an input.
     bias
@@ -174,8 +144,8 @@ class MlbDotSpec:
     """
 
     n: int
-    x: MlbSpec
-    w: MlbSpec
+    x: Quantity
+    w: Quantity
     weights: tuple[int, ...] | None = None
     bias: int = 0
 
@@ -190,25 +160,35 @@ class MlbDotSpec:
         if len(self.weights) != self.n:
             raise ValueError(f"Number of constant weights must be {self.n}, not {len(self.weights)!r}")
         for code in self.weights:
-            if not 0 <= code < 1 << self.w.levels:
-                raise ValueError(f"Constant weight must be a code from 0 to {(1 << self.w.levels) - 1}, not {code!r}")
+            if not (number := self.w.code_format).min <= code <= number.max:
+                raise ValueError(f"Constant weight must be a code from {number.min} to {number.max}, not {code!r}")
 
     @property
     def gains(self) -> tuple[tuple[int, ...], ...]:
-        """``g_ab``, indexed by activation level a and weight level b."""
-        return tuple(tuple(p * q for q in self.w.factors) for p in self.x.factors)
+        """``g_ab``, indexed by activation level a and weight level b, where both operands are binarized."""
+        return tuple(tuple(p * q for q in binarized(self.w).factors) for p in binarized(self.x).factors)
+
+    @property
+    def binarized(self) -> bool:
+        """Whether both operands are: there is nothing but XNORs."""
+        return isinstance(self.x, MlbSpec) and isinstance(self.w, MlbSpec)
+
+    @property
+    def frac(self) -> int:
+        """Fraction bits of the dot product."""
+        return self.x.frac + self.w.frac
 
     @property
     def bound(self) -> int:
         """Largest size of the dot product without its bias, as stored integer."""
         if self.weights is None:
-            return self.n * self.x.total * self.w.total
-        return self.x.total * sum(abs(self.w.values[code]) for code in self.weights)
+            return self.n * self.x.bound * self.w.bound
+        return self.x.bound * int(np.abs(self.w.reconstruct(self.weights)).sum())
 
     @property
     def format(self) -> Format:
         """Format of the dot product."""
-        return Format.covering(self.bias - self.bound, self.bias + self.bound, self.x.frac + self.w.frac)
+        return Format.covering(self.bias - self.bound, self.bias + self.bound, self.frac)
 
     def compute(self, x: ArrayLike, w: ArrayLike | None = None) -> Ints:
         """Golden function: codes of shape (..., n) in (``w`` unless constant), dot products of shape (...) out."""
@@ -232,7 +212,7 @@ class MlbAccumulatorSpec:
     Raises
     ------
     ValueError
-        If there is no dot product, or their fraction bits differ from those of the total.
+        If there is no dot product, or one has more fraction bits than the total.
     """
 
     dots: tuple[MlbDotSpec, ...]
@@ -243,46 +223,16 @@ class MlbAccumulatorSpec:
         if not self.dots:
             raise ValueError("Number of dot products must be at least 1, not 0")
         for dot in self.dots:
-            if dot.format.frac != self.total.frac:
-                raise ValueError(f"Fraction bits of the total must be {dot.format.frac}, not {self.total.frac!r}")
+            if self.shift(dot) < 0:
+                raise ValueError(f"Fraction bits of the total must be at least {dot.frac}, not {self.total.frac!r}")
+
+    def shift(self, dot: MlbDotSpec) -> int:
+        """Fraction bits appended to a dot product."""
+        return self.total.frac - dot.frac
 
     def compute(self, before: ArrayLike = 0, **operands: ArrayLike) -> Ints:
         """Golden function: ``before`` (0 unless running) and codes ``x0, w0, x1, ...`` in, sums out, which wrap."""
         result = np.asarray(before, np.int64)
         for k, dot in enumerate(self.dots):
-            result = result + dot.compute(operands[f"x{k}"], operands.get(f"w{k}"))
+            result = result + (dot.compute(operands[f"x{k}"], operands.get(f"w{k}")) << self.shift(dot))
         return NarrowSpec(source=self.total, target=self.total, overflow=Overflow.WRAP).compute(result)
-
-
-@dataclass(frozen=True, kw_only=True)
-class XnorMultiplierSpec:
-    """Pointwise product of two binarized values: ``a^ * b^``, exact."""
-
-    a: MlbSpec
-    b: MlbSpec
-
-    @property
-    def format(self) -> Format:
-        """Format of the product."""
-        return _range_format(self.a.values, self.b.values, self.a.frac + self.b.frac)
-
-    def compute(self, a: ArrayLike, b: ArrayLike) -> Ints:
-        """Golden function: codes in, products out; any shape."""
-        return self.a.reconstruct(a) * self.b.reconstruct(b)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MacSpec:
-    """Product of a binarized value and a fixed-point one, ``sum_i s_i (a_i t)``, exact."""
-
-    a: MlbSpec
-    t: Format
-
-    @property
-    def format(self) -> Format:
-        """Format of the product."""
-        return _range_format(self.a.values, (self.t.min, self.t.max), self.a.frac + self.t.frac)
-
-    def compute(self, a: ArrayLike, t: ArrayLike) -> Ints:
-        """Golden function: codes and stored integers of ``t`` in, products out; any shape."""
-        return self.a.reconstruct(a) * np.asarray(t, np.int64)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from model.spec.fixed import Ints
-from model.spec.mlb import MlbSpec
+from model.spec.mlb import MlbSpec, binarized
 from model.spec.network import LstmSpec
-from model.spec.product import XnorMultiplierSpec
+from model.spec.pointwise import XnorMultiplierSpec
 
 Inputs = tuple[tuple[str, int], ...]
 
@@ -74,16 +74,18 @@ class TableSpec:
     @classmethod
     def cell(cls, lstm: LstmSpec) -> TableSpec:
         """``c' = MLB(f^ c^ + i^ g^)`` of the codes f, c, i and g."""
-        return cls.binarized_sum(lstm.product_fc, lstm.product_ig, lstm.c)
+        i, f, g, _ = (binarized(gate) for gate in lstm.gates)
+        c = binarized(lstm.c)
+        return cls.binarized_sum(XnorMultiplierSpec(a=f, b=c), XnorMultiplierSpec(a=i, b=g), c)
 
     @classmethod
     def hidden(cls, lstm: LstmSpec) -> TableSpec:
         """``h = MLB(o^ tanh(c^))`` of the codes gate_o and c."""
-        inputs = (("gate_o", lstm.activation_levels), ("c", lstm.activation_levels))
+        inputs = (("gate_o", binarized(lstm.gates[3]).levels), ("c", binarized(lstm.c).levels))
         o, c = _all_codes(inputs)
         t = lstm.tanh.compute(lstm.narrow_c.compute(lstm.c.reconstruct(c) << lstm.widen_c))
         codes = lstm.h.quantize(lstm.mac.compute(o, t), lstm.mac.format.frac)
-        return cls(inputs=inputs, width=lstm.h.levels, codes=tuple(codes.ravel().tolist()))
+        return cls(inputs=inputs, width=binarized(lstm.h).levels, codes=tuple(codes.ravel().tolist()))
 
     def compute(self, **inputs: ArrayLike) -> Ints:
         """Golden function: codes by input name in, codes out; any shape."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from model.spec.fixed import Format, Ints, NarrowSpec
-from model.spec.mlb import MlbSpec
+from model.spec.mlb import MlbSpec, binarized
 from model.spec.network import LstmSpec
 from model.spec.pwl import PwlSpec
 from model.spec.steps import search_thresholds
@@ -60,7 +60,7 @@ class ThresholdSpec:
     @classmethod
     def gate(cls, lstm: LstmSpec, gate: int) -> ThresholdSpec:
         """The code of a gate of an LSTM."""
-        return cls(narrow=lstm.narrow_z(gate), activation=lstm.activation(gate), mlb=lstm.gates[gate])
+        return cls(narrow=lstm.narrow_z(gate), activation=lstm.activation(gate), mlb=binarized(lstm.gates[gate]))
 
     @property
     def source(self) -> Format:

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from model import bundle as bundles
-from model.bundle import DESIGN, FILES, Bundle, BundleError, Design, Provenance, load, save, seal
+from model.bundle import DESIGN, FILES, SCHEMA_VERSION, Bundle, BundleError, Design, Provenance, load, save, seal
+from model.family import Family
 from model.spec import Datapath, Folding, Pool
 from model.training import Scaling
 from tests.networks import random_network, stored
@@ -27,7 +28,7 @@ def make(datapath: Datapath = Datapath.TABLE, **choice: Any) -> Bundle:
     """A bundle of a random network of 3 features, 5 hidden units and 3 classes."""
     network, x = random_network(batch=6, **choice)
     design = Design(
-        schema_version=2,
+        schema_version=SCHEMA_VERSION,
         network=network.spec(),
         folding=Folding(pe=2, simd=4),
         datapath=datapath,
@@ -304,10 +305,9 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
     ("network.lstm.x.factors", [9], "Number of levels must be the same for x, h, c and the gate outputs"),
     ("network.lstm.gates.3.factors", [9, 8, 7], "Number of levels must be the same for x, h, c and the gate outputs"),
     ("network.lstm.wx.0.factors", [9], "Number of levels must be the same for wx, wh and b"),
-    ("network.dense.w.factors", [9], "Number of levels of b must be that of w (1), not 2"),
-    ("network.lstm.h.frac", 7, "Fraction bits of h must be those of x (6), not 7"),
+    ("network.dense.w.factors", [9], "Code of b must be as wide as that of w (1), not 2"),
     ("network.lstm.c.frac", 9, "Fraction bits of f + c must be those of i + g"),
-    ("network.lstm.b.1.frac", 3, "Fraction bits of all weights must be 8, not 3"),
+    ("network.lstm.b.1.frac", 3, "Fraction bits of b must be 8, not 3"),
     ("network.lstm.wx.1.offset", 3, "Offset of weights must be 0, not 3"),
     ("network.lstm.x.frac", -1, "Fraction bits of scaling factors must be 0 to 24, not -1"),
     ("network.lstm.hidden", 0, "Number of hidden units must be 1 to 4096, not 0"),
@@ -367,6 +367,57 @@ def test_wrong_weights_are_named(folder, name):
     weights = {**make().weights}
     rewrite(folder, weights={k: v for k, v in {**weights, **change(weights)}.items() if v is not None})
     assert words in refusal(folder)
+
+
+def test_a_family_in_fixed_point(tmp_path):
+    """Both kinds of quantity in one bundle: what is saved loads, and what is wrong is named, not its kind."""
+    made, folder = make(Datapath.ARITHMETIC, family=Family.B_LSTM), tmp_path / "bundle"
+    save(made, folder)
+    read = load(folder)
+    assert read.network == made.network
+    assert {name: array.dtype.name for name, array in read.weights.items()} == {
+        name: "uint8" if name == "wx" else "int32" for name in made.weights
+    }
+    assert all(np.array_equal(read.weights[name], array) for name, array in made.weights.items())
+    text = (folder / DESIGN).read_bytes()
+    for where, value, words in (
+        ("network.lstm.h.format.width", 33, "Bundle field network.lstm.h of"),
+        ("network.lstm.h.format.width", 33, "Width of a fixed-point quantity must be 2 to 32 bits, not 33"),
+        ("network.lstm.h.format.signed", False, "Format of a fixed-point quantity must be signed, not 'u22.20'"),
+        ("network.lstm.c.format.frac", "20", "Bundle field network.lstm.c.format.frac of"),
+        ("network.lstm.c.format", None, "Bundle field network.lstm.c.format of"),
+        ("network.lstm.c.overflow", "bounce", "Bundle field network.lstm.c.overflow of"),
+        ("network.lstm.c.factors", [1], "Bundle field network.lstm.c.factors of"),
+        ("network.lstm.wh.2.format.frac", 19, "Fraction bits of wh must be 20, not 19"),
+        ("network.lstm.wh.2.format.width", 31, "Storage of wh must be of one kind and width for all gates"),
+        ("network.lstm.x.factors.0", 0, "Scaling factor must be from 1 to 16777215, not 0"),
+        ("network.lstm.b.0", {"factors": [1], "frac": 20, "offset": 0}, "Storage of b must be of one kind and width"),
+        (
+            "datapath",
+            "threshold",
+            "Datapath must be arithmetic, not 'threshold': Quantity must be binarized, not fixed",
+        ),
+    ):
+        (folder / DESIGN).write_bytes(text)
+        keys = tuple(int(k) if k.isdigit() else k for k in where.split("."))
+        rewrite(folder, lambda d, keys=keys, value=value: at(d, keys).__setitem__(keys[-1], value))
+        assert words in refusal(folder), where
+    (folder / DESIGN).write_bytes(text)
+    for name, array, words in (
+        ("wx", made.weights["wx"].astype(np.int32), "Weights wx must be uint8 of shape"),
+        ("wh", made.weights["wh"].astype(np.int64), "Weights wh must be int32 of shape"),
+        ("wh", np.full_like(made.weights["wh"], -(2**31)), None),
+    ):
+        rewrite(folder, weights={**made.weights, name: array})
+        assert words is None or words in refusal(folder)
+    assert np.array_equal(load(folder).weights["wh"], array)
+
+
+def test_sums_that_could_leave_64_bits_are_refused(tmp_path):
+    made = make(family=Family.FIXED32, hidden=64, features=64)
+    made.weights["wx"][:] = 2**31 - 1  # type: ignore[index]
+    with pytest.raises(ValueError, match=r"Sums z must be at most 2305843009213693951 in size, not 29514"):
+        made.network.check_weights(made.weights)
 
 
 WRONG_SAMPLES: dict[str, tuple[Callable[[Any, Any], dict[str, Any]], str]] = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,28 +13,48 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import compiled, golden
-from model.cell import exact_in_float32, fused_lstm, plain_lstm
+from model.cell import exact_in_float32, plain_lstm
+from model.factors import Factors, SearchedFactors
+from model.family import FactorRule, Family
+from model.fused import fused_lstm
 from model.golden import run
 from model.spec import (
     GATES,
     Datapath,
+    FixedSpec,
     Folding,
+    MlbSpec,
     NetworkSpec,
     Overflow,
     Pool,
+    Rounding,
     Schedule,
     TableSpec,
     ThresholdSpec,
     Weights,
 )
-from tests.networks import NETWORKS, random_network, stored
+from tests.networks import FAMILIES, NETWORKS, random_network, stored
 
 
 def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarray) -> dict[str, list]:
     """One sequence, unit by unit, in Python integers and popcounts; shares nothing with the golden loop."""
     lstm, dense = network.lstm, network.dense
 
+    def value(spec, code):
+        if isinstance(spec, FixedSpec):
+            return int(code)
+        signs = [1 if code >> (spec.levels - 1 - i) & 1 else -1 for i in range(spec.levels)]
+        return spec.offset + sum(s * a for s, a in zip(signs, spec.factors, strict=True))
+
+    def store(spec, v, frac):
+        if isinstance(spec, MlbSpec):
+            return int(spec.quantize(v, frac))
+        assert spec.rounding is Rounding.FLOOR
+        return min(max(math.floor(Fraction(v, 2**frac) * 2**spec.format.frac), spec.format.min), spec.format.max)
+
     def dot(spec, x, w):
+        if isinstance(spec.x, FixedSpec) or isinstance(spec.w, FixedSpec):
+            return sum(value(spec.x, p) * value(spec.w, q) for p, q in zip(x, w, strict=True))
         total = 0
         for a, row in enumerate(spec.gains):
             for b, g in enumerate(row):
@@ -43,17 +65,18 @@ def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarr
                 total += g * (2 * same - len(x))
         return total
 
-    h = [int(lstm.h.quantize(0, 0))] * lstm.hidden
-    c = [int(lstm.c.quantize(0, 0))] * lstm.hidden
+    h, c = ([int(spec.quantize(0, 0))] * lstm.hidden for spec in (lstm.h, lstm.c))
     named: dict[str, list] = {name: [] for name in ("z", "c_raw", "h_raw", "c", "h")}
     logits = [0] * dense.classes
     for row in samples.tolist():
-        x = [int(lstm.x.quantize(v, lstm.source.frac)) for v in row]
+        x = [store(lstm.x, v, lstm.source.frac) for v in row]
         z = [
             [
                 dot(lstm.dots(k)[0], x, weights["wx"][k, j].tolist())
+                * 2 ** (lstm.z_frac - lstm.x.frac - lstm.wx[k].frac)
                 + dot(lstm.dots(k)[1], h, weights["wh"][k, j].tolist())
-                + lstm.b[k].values[weights["b"][k, j]] * 2**lstm.x.frac
+                * 2 ** (lstm.z_frac - lstm.h.frac - lstm.wh[k].frac)
+                + value(lstm.b[k], weights["b"][k, j]) * 2 ** (lstm.z_frac - lstm.b[k].frac)
                 for j in range(lstm.hidden)
             ]
             for k in range(4)
@@ -63,29 +86,31 @@ def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarr
             gate = []
             for k in range(4):
                 y = int(lstm.activation(k).compute(lstm.narrow_z(k).compute(z[k][j])))
-                gate.append(lstm.gates[k].values[int(lstm.gates[k].quantize(y, lstm.activation(k).target.frac))])
-            now["c_raw"].append(gate[1] * lstm.c.values[c[j]] + gate[0] * gate[2])
-            now["c"].append(int(lstm.c.quantize(now["c_raw"][j], lstm.gates[1].frac + lstm.c.frac)))
+                gate.append(value(lstm.gates[k], store(lstm.gates[k], y, lstm.activation(k).target.frac)))
+            now["c_raw"].append(gate[1] * value(lstm.c, c[j]) + gate[0] * gate[2])
+            now["c"].append(store(lstm.c, now["c_raw"][j], lstm.gates[1].frac + lstm.c.frac))
             shift = lstm.c.frac - lstm.tanh.source.frac
-            inside = lstm.c.values[now["c"][j]] >> shift if shift >= 0 else lstm.c.values[now["c"][j]] << -shift
+            inside = value(lstm.c, now["c"][j])
+            inside = inside >> shift if shift >= 0 else inside << -shift
             inside = min(max(inside, lstm.tanh.source.min), lstm.tanh.source.max)
             now["h_raw"].append(gate[3] * int(lstm.tanh.compute(inside)))
-            now["h"].append(int(lstm.h.quantize(now["h_raw"][j], lstm.gates[3].frac + lstm.tanh.target.frac)))
+            now["h"].append(store(lstm.h, now["h_raw"][j], lstm.gates[3].frac + lstm.tanh.target.frac))
         c, h = now["c"], now["h"]
-        for name, value in {"z": z, **now}.items():
-            named[name].append(value)
+        for name, values in {"z": z, **now}.items():
+            named[name].append(values)
         out = [
             dot(network.dense_dot, h, weights["dense_w"][n].tolist())
-            + dense.b.values[weights["dense_b"][n]] * 2**lstm.h.frac
+            + value(dense.b, weights["dense_b"][n]) * 2**lstm.h.frac
             for n in range(dense.classes)
         ]
         logits = [p + q for p, q in zip(logits, out, strict=True)] if dense.pool is Pool.MEAN else out
     return {**named, "logits": logits}
 
 
-@settings(max_examples=25)
-@given(NETWORKS)
-def test_golden_equals_exact_python_integers(choice):
+@settings(max_examples=40)
+@given(NETWORKS, FAMILIES | st.just({}))
+def test_golden_equals_exact_python_integers(choice, family):
+    choice = choice | family
     network, x = random_network(**choice)
     spec, weights, samples = network.spec(), network.weights(), stored(network, x)
     trace = run(spec, weights, samples)
@@ -122,9 +147,10 @@ def test_a_datapath_that_cannot_be_built_is_refused():
     Datapath.ARITHMETIC.check(wrapping)
 
 
-@settings(max_examples=40)
-@given(NETWORKS)
-def test_eval_equals_golden_in_every_named_value(choice):
+@settings(max_examples=60)
+@given(NETWORKS, FAMILIES | st.just({}))
+def test_eval_equals_golden_in_every_named_value(choice, family):
+    choice = choice | family
     network, x = random_network(**choice)
     spec, lstm = network.spec(), network.spec().lstm
     trace = run(spec, network.weights(), stored(network, x))
@@ -194,6 +220,34 @@ def test_without_a_compiler_the_plain_loop_gives_the_same(monkeypatch):
     expected = network(x)
     monkeypatch.setattr(compiled, "load", lambda: None)
     assert torch.equal(network(x), expected)
+
+
+def test_sums_that_float64_cannot_hold_are_refused():
+    """Where eval() could not equal the golden function, it says so."""
+    for name, sums in (("wx", "z"), ("dense_w", "logits")):
+        network, x = random_network(family=Family.FIXED32, hidden=12, pool=Pool.MEAN)
+        with torch.no_grad():
+            network.masters[name].fill_(2000.0)
+        with pytest.raises(ValueError, match=f"Sums of {sums} must be below 8192 to be exact, not "):
+            network(x)
+
+
+def test_the_search_finds_the_powers_that_values_are_made_of():
+    for powers in ((2.0, 0.25), (0.5, 0.125), (1.0, 0.5)):
+        values = torch.tensor([s * powers[0] + t * powers[1] for s in (-1, 1) for t in (-1, 1)])
+        factors = SearchedFactors(1, 2, frac=6, bits=10)
+        factors.initialize([values])
+        assert [a * 2.0**-6 for a in factors.specs()[0].factors] == list(powers)
+        assert not factors.master.requires_grad
+
+
+def test_powers_of_two_are_the_nearest_in_their_logarithm():
+    factors = Factors((1.0,), 3, frac=6, bits=10, rule=FactorRule.POW2)
+    with torch.no_grad():
+        factors.master.copy_(torch.tensor([[1.4, 1.5, 0.001]]))
+    assert factors.stored().tolist() == [[64, 128, 1]]
+    factors().sum().backward()
+    assert factors.master.grad is not None
 
 
 def test_a_wrong_decision_would_be_seen():

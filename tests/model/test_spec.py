@@ -7,12 +7,15 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.layers import NumberChoice
+from model.cell import fixed_point
+from model.family import NumberChoice
 from model.spec import (
     DenseSpec,
+    FixedSpec,
     Folding,
     Format,
     MlbDotSpec,
@@ -33,6 +36,31 @@ MLB = st.builds(
     st.integers(0, 8),
     st.integers(-200, 200),
 )
+
+
+@given(
+    st.builds(Format, st.integers(2, 14), st.integers(0, 8)),
+    st.sampled_from(Rounding),
+    st.sampled_from(Overflow),
+    st.integers(-3000, 3000),
+    st.integers(0, 12),
+)
+def test_a_fixed_point_quantity_is_rounded_then_kept_in_range(number, rounding, overflow, x, frac):
+    spec = FixedSpec(format=number, rounding=rounding, overflow=overflow)
+    real = Fraction(x, 2**frac) * 2**number.frac
+    wanted = math.floor(real) if rounding is Rounding.FLOOR else round(real)
+    if overflow is Overflow.SATURATE:
+        wanted = min(max(wanted, number.min), number.max)
+    else:
+        wanted = (wanted - number.min) % 2**number.width + number.min
+    code = int(spec.quantize(x, frac))
+    assert code == wanted
+    assert int(spec.reconstruct(code)) == code
+    # The same from a format, and in the arithmetic of training.
+    narrowing = spec.narrowing(Format(16, frac))
+    assert int(narrowing.compute(x << spec.widening(frac))) == wanted
+    value = fixed_point(torch.tensor([x * 2.0**-frac], dtype=torch.float64), spec)
+    assert value.item() * 2**number.frac == wanted
 
 
 @given(FORMATS)
@@ -153,6 +181,8 @@ GOOD = MlbSpec(factors=(2, 1))
     [
         (lambda: Format(0), "width must be 1 to 62 bits, not 0"),
         (lambda: Format(8, 63), "fraction bits must be 0 to 62, not 63"),
+        (lambda: FixedSpec(format=Format(33)), "fixed-point quantity must be 2 to 32 bits, not 33"),
+        (lambda: FixedSpec(format=Format(8, 0, False)), "fixed-point quantity must be signed, not 'u8.0'"),
         (lambda: MlbSpec(factors=()), "levels must be 1 to 5, not 0"),
         (lambda: MlbSpec(factors=(1,) * 9), "levels must be 1 to 5, not 9"),
         (lambda: MlbSpec(factors=(4, 0)), "factor must be from 1 to 16777215, not 0"),

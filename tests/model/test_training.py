@@ -13,7 +13,9 @@ import torch
 
 from model import bundle, golden, training
 from model.data import Dataset
-from model.spec import Folding, Pool
+from model.family import FACTOR_RULES, FactorRule, Family
+from model.layers import MlbNetwork
+from model.spec import FixedSpec, Folding, MlbSpec, Pool
 from model.training import Scaling, TrainConfig, Trained, TrainingError, predictions, train
 from model.workflow import train_to_bundle
 from tests.sentences import is_one_sentence
@@ -48,8 +50,14 @@ def stop_after(phase: str, epoch: int) -> Any:
 
 def parameters(trained: Trained) -> dict[str, torch.Tensor]:
     """All trained numbers of both networks."""
-    networks = {"float": trained.float_network, "mlb": trained.network}
+    networks = {"float": trained.float_network, "mlb": network_of(trained)}
     return {f"{name} {key}": v for name, n in networks.items() for key, v in n.state_dict().items()}
+
+
+def network_of(trained: Trained) -> MlbNetwork:
+    """The one for hardware."""
+    assert trained.network is not None
+    return trained.network
 
 
 def equal(a: Trained, b: Trained) -> bool:
@@ -130,14 +138,15 @@ def test_what_training_says_is_what_the_bundle_does(unbroken):
     b = bundle.load(folder / "bundle")
     x, y = DATA.part("test")
     labels = golden.run(b.network, b.weights, b.samples).label
-    assert np.array_equal(labels, predictions(trained.network, torch.from_numpy(trained.scaling.apply(x))).numpy())
+    assert np.array_equal(labels, predictions(network_of(trained), torch.from_numpy(trained.scaling.apply(x))).numpy())
     assert np.array_equal(b.labels, y)
     about = b.design.provenance
     assert about.metrics["golden_test"] == (labels == y).mean()
     assert about.metrics["float_val"] == trained.validation["float"]
     assert about.metrics["mlb_val"] == trained.validation["mlb"]
     assert (about.data, about.sizes) == ("mine", DATA.sizes)
-    assert about.settings == {**dataclasses.asdict(CONFIG), "pool": "last"}
+    assert about.settings == {**dataclasses.asdict(CONFIG), "pool": "last", "family": "mubinn2", "factors": "free"}
+    assert all(type(value) in (int, float, str) for value in about.settings.values())
     assert b.design.folding == FOLDING
 
 
@@ -147,6 +156,35 @@ def test_it_learns(tmp_path):
     assert figures["accuracy_float"] > 0.7
     assert figures["accuracy_golden"] > 0.7
     assert figures["split_sizes"] == DATA.sizes
+
+
+@pytest.mark.parametrize("family", Family)
+def test_every_family_is_trained(tmp_path, family):
+    """What is binarized, and that it learns; a float LSTM leaves no bundle, a fixed-point one scores the same."""
+    rule = FACTOR_RULES.get(family, (FactorRule.FREE,))[-1]
+    config = dataclasses.replace(CONFIG, family=family, factors=rule, epochs_float=15, epochs=15)
+    figures = train_to_bundle(config, DATA, tmp_path, FOLDING, silent)
+    if family is Family.FLOAT:
+        assert figures["bundle"] is None
+        assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+        assert "accuracy_golden" not in figures
+        return
+    assert figures["accuracy_golden"] > 0.6
+    if family is Family.FIXED32:
+        assert figures["accuracy_golden"] == figures["accuracy_float"]
+        assert figures["accuracy_golden_val"] == figures["accuracy_float_val"]
+    lstm, dense = (n := bundle.load(tmp_path / "bundle").network).lstm, n.dense
+    stored = {"x": (lstm.x,), "wx": lstm.wx, "rest": (lstm.h, lstm.c, *lstm.gates, *lstm.wh, *lstm.b, dense.w, dense.b)}
+    binarized = {Family.B_LSTM: {"x", "wx"}, Family.MUBINN1: {"x", "wx"}, Family.MUBINN2: {"x", "wx", "rest"}}
+    for name, quantities in stored.items():
+        for quantity in quantities:
+            assert isinstance(quantity, MlbSpec if name in binarized.get(family, ()) else FixedSpec)
+            if isinstance(quantity, MlbSpec):
+                assert quantity.levels == (1 if family is Family.B_LSTM else 2)
+                assert all(a.bit_count() == 1 for a in quantity.factors)
+                assert family is not Family.B_LSTM or (quantity.factors, quantity.frac) == ((1,), 0)
+                assert family is not Family.MUBINN1 or len(set(quantity.factors)) == 2
+    assert lstm.source.width == (32 if family is Family.FIXED32 else 8)
 
 
 def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
@@ -161,7 +199,7 @@ def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
 
     for trained in (train(CONFIG, DATA, tmp_path, progress), train(CONFIG, DATA, tmp_path, silent)):
         assert trained.validation == {"float": 1.0, "mlb": 1.0}
-        for phase, network in (("float", trained.float_network), ("mlb", trained.network)):
+        for phase, network in (("float", trained.float_network), ("mlb", network_of(trained))):
             assert all(torch.equal(value, second[phase][name]) for name, value in network.state_dict().items())
 
 
@@ -190,6 +228,8 @@ def refusal(config: TrainConfig, dataset: Dataset, folder: Path) -> str:
         ({"activation_levels": 3}, "activation_levels = 2, not 3"),
         ({"weight_levels": 1}, "weight_levels = 2, not 1"),
         ({"hidden": 5}, "hidden = 4, not 5"),
+        ({"family": Family.B_LSTM}, "family = 'mubinn2', not 'b_lstm'"),
+        ({"factors": FactorRule.POW2}, "factors = 'free', not 'pow2'"),
         ({"epochs_float": 4}, "epochs_float = 3, not 4"),
         ({"epochs": 2}, "epochs = 3, not 2"),
         ({"seed": 1}, "seed = 0, not 1"),
@@ -244,6 +284,7 @@ def test_a_damaged_checkpoint_is_refused(unbroken, tmp_path):
         ({"activation_levels": 9}, "Number of activation levels must be 1 to 5, not 9"),
         ({"weight_levels": 0}, "Number of weight levels must be 1 to 5, not 0"),
         ({"weight_levels": 6}, "Number of weight levels must be 1 to 5, not 6"),
+        ({"family": Family.MUBINN1}, "Factors of mubinn1 must be pow2, not 'free'"),
         ({"hidden": 0}, "Number of hidden units must be 1 to 1024, not 0"),
         ({"hidden": 1025}, "Number of hidden units must be 1 to 1024, not 1025"),
         ({"epochs": 0}, "Number of epochs must be 1 to 100000, not 0"),

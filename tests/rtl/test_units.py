@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from model.spec import (
     BitSumSpec,
     ConstantMultiplierSpec,
+    FixedSpec,
     Format,
     MacSpec,
+    MlbAccumulatorSpec,
     MlbDotSpec,
     MlbQuantizerSpec,
     MlbSpec,
+    MultiplierSpec,
     NarrowSpec,
     Order,
     Overflow,
@@ -37,8 +40,10 @@ from rtl.compressor import FinalAdder, compress, signed_digits
 from rtl.constant_multiplier import ConstantMultiplier
 from rtl.logic import Bit, Logic
 from rtl.mac import Mac
+from rtl.mlb_accumulator import MlbAccumulator
 from rtl.mlb_dot import MlbDot
 from rtl.mlb_quantizer import MlbQuantizer
+from rtl.multiplier import Multiplier
 from rtl.narrow import Narrow
 from rtl.popcount import Popcount
 from rtl.pwl_activation import PwlActivation
@@ -62,6 +67,35 @@ few = settings(max_examples=15)
 
 FINALS = st.sampled_from(get_args(FinalAdder))
 STAGES = st.integers(0, 3)
+
+
+FIXED = st.builds(lambda w, f: FixedSpec(format=Format(w, f)), st.integers(2, 6), st.integers(0, 6))
+QUANTITY = mlb() | FIXED
+
+
+@few
+@given(
+    st.integers(1, 3), QUANTITY, FIXED, st.booleans(), st.integers(-500, 500), st.booleans(), st.integers(0, 1), FINALS
+)
+def test_a_dot_product_takes_both_kinds(n, x, w, swap, bias, constant, stages, final):
+    x, w = (w, x) if swap else (x, w)
+    weights = (w.code_format.max, w.code_format.min, 1)[:n] if constant else None
+    check(MlbDot(MlbDotSpec(n=n, x=x, w=w, weights=weights, bias=bias), stages, final), count=20)
+
+
+@few
+@given(st.lists(st.tuples(st.integers(1, 2), QUANTITY, QUANTITY), min_size=1, max_size=2), st.integers(1, 20), FINALS)
+def test_an_accumulator_adds_what_has_fewer_fraction_bits(operands, width, final):
+    """And wraps where its total is too narrow."""
+    dots = tuple(MlbDotSpec(n=n, x=x, w=w) for n, x, w in operands)
+    total = Format(width, max(dot.frac for dot in dots))
+    check(MlbAccumulator(MlbAccumulatorSpec(dots=dots, total=total), final), count=20)
+
+
+@few
+@given(FORMATS, FORMATS, STAGES)
+def test_multiplier(a, b, stages):
+    check(Multiplier(MultiplierSpec(a=a, b=b), stages), count=50)
 
 
 @few

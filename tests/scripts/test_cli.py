@@ -296,6 +296,10 @@ NOTHING = "nothing/to/see"  #: a path that is not there
 
 #: command line -> words of the refusal; words with @ stand for paths
 BAD: dict[str, str] = {
+    "train --family b_lstm --levels 1,1": "Option --levels must go with mubinn1 or mubinn2, not with b_lstm",
+    "train --family fixed32 --factors free": "Option --factors must go with mubinn1 or mubinn2, not with fixed32",
+    "train --family mubinn1 --factors free": "Factors of mubinn1 must be pow2, not 'free'",
+    "train --family fixed32 --datapath table": "Datapath must be arithmetic, not 'table': Quantity must be binarized",
     "train --levels 0,3": "Number of activation levels must be 1 to 5, not 0",
     "train --levels 9,9": "Number of activation levels must be 1 to 5, not 9",
     "train --levels 3,6": "Number of weight levels must be 1 to 5, not 6",

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from model.spec import Datapath, Folding, Pool, Schedule
+from model.family import FactorRule, Family
+from model.spec import Datapath, Folding, Format, Pool, Schedule
 from rtl.network import Network
 from rtl.verilog import emit
+from rtl.weight_memory import WeightStorage
 from sim.network import simulate
 from sim.probes import STAGE
 from sim.simulators import SimulationError, choose
@@ -41,6 +43,42 @@ def test_every_named_value_is_equal(choice, pe, simd, stall, simulator, tmp_path
     batch, steps, features = samples.shape
     hidden, classes = spec.lstm.hidden, spec.dense.classes
     assert result.compared == batch * (steps * (features + (3 * 4 + 5) * hidden) + classes + 1)
+    if not stall:
+        assert result.cycles_per_sequence == schedule.sequence_cycles(steps)
+
+
+@pytest.mark.parametrize(
+    ("choice", "pe", "simd", "stall", "storage"),
+    [
+        (
+            # padded lanes and saturating words
+            {"family": Family.FIXED32, "word": Format(8, 5), "hidden": 5, "gain": 6.0},
+            2,
+            3,
+            0.3,
+            WeightStorage.ROM,
+        ),
+        (
+            {"family": Family.B_LSTM, "word": Format(8, 5), "hidden": 3, "pool": Pool.MEAN},
+            3,
+            99,
+            0.0,
+            WeightStorage.CONST,
+        ),
+        ({"family": Family.MUBINN1, "word": Format(10, 6), "a": 2, "w": 3, "hidden": 5}, 2, 3, 0.2, WeightStorage.LOAD),
+        ({"family": Family.MUBINN2, "factors": FactorRule.POW2, "a": 2, "w": 3}, 2, 4, 0.0, WeightStorage.ROM),
+    ],
+    ids=["fixed32", "b_lstm", "mubinn1", "mubinn2"],
+)
+def test_every_family_is_equal(choice, pe, simd, stall, storage, simulator, tmp_path):
+    network, x = random_network(**choice)
+    spec, samples = network.spec(), stored(network, x)
+    schedule = Schedule(network=spec, folding=Folding(pe=pe, simd=simd))
+    options = {"folder": tmp_path, "simulator": simulator, "stall": stall, "storage": storage}
+    result = simulate(schedule, network.weights(), samples, **options)
+    assert (result.differing, result.first_difference) == (0, None)
+    batch, steps, features = samples.shape
+    assert result.compared == batch * (steps * (features + (3 * 4 + 5) * spec.lstm.hidden) + spec.dense.classes + 1)
     if not stall:
         assert result.cycles_per_sequence == schedule.sequence_cycles(steps)
 
