@@ -13,8 +13,9 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
+from model.spec import Datapath
 from scripts.console import Json, UsageError, command, emit_json, err, out
-from synth.cell_delay import FP, TOP, Accounting, Cell, CellDatapath, Factors, Use, paper_ratio
+from synth.cell_delay import FP, TOP, Accounting, Cell, Factors, Use, paper_ratio
 from synth.flow import Effort, SynthReport, find_liberty, synthesize
 
 tables = typer.Typer(no_args_is_help=True, help="Rebuild a table of the MuBiNN paper.")
@@ -26,7 +27,7 @@ class Figures:
     """A cell operation under one datapath; delays summed over all uses, areas over all units."""
 
     cell: Cell
-    datapath: CellDatapath
+    datapath: Datapath
     uses: Sequence[Use]
     reports: Sequence[SynthReport]
 
@@ -100,7 +101,7 @@ def delay(
         planned = [
             (each, datapath, list(each.uses(accounting, datapath)))
             for each in _cells(cell, features, hidden, factors)
-            for datapath in CellDatapath
+            for datapath in Datapath
             if each.has(datapath)
         ]
     sources = list(dict.fromkeys(use.verilog for _, _, uses in planned for use in uses))

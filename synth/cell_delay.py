@@ -19,10 +19,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal
 
 from model.spec import (
+    Datapath,
     Format,
     LstmSpec,
     MacSpec,
@@ -61,14 +61,6 @@ WIDE_SEGMENTS, WIDE_GUARD = 64, 16
 
 Accounting = Literal["pass", "serial"]
 Factors = Literal["pow2", "free"]
-
-
-class CellDatapath(StrEnum):
-    """How gates and the pointwise part of a binarized cell are built (see DESIGN of the datapaths in the README)."""
-
-    ARITHMETIC = "arithmetic"
-    THRESHOLD = "threshold"
-    TABLE = "table"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +102,11 @@ class Cell:
         """Whether activations and weights both are."""
         return FP not in (self.activation, self.weight)
 
-    def has(self, datapath: CellDatapath) -> bool:
+    def has(self, datapath: Datapath) -> bool:
         """Whether the cell can be built so: codes only, and few enough for a table."""
-        if datapath is CellDatapath.TABLE:
+        if datapath is Datapath.TABLE:
             return self.binarized and self.activation <= MAX_TABLE_LEVELS
-        return datapath is CellDatapath.ARITHMETIC or self.binarized
+        return datapath is Datapath.ARITHMETIC or self.binarized
 
     def lstm(self) -> LstmSpec:
         """A layer with these levels (where 32-bit: with 5) and factors, formats as in training."""
@@ -145,7 +137,7 @@ class Cell:
             tanh=tanh,
         )
 
-    def uses(self, accounting: Accounting, datapath: CellDatapath = CellDatapath.ARITHMETIC) -> Iterator[Use]:
+    def uses(self, accounting: Accounting, datapath: Datapath = Datapath.ARITHMETIC) -> Iterator[Use]:
         """The functional units, and how often each is used.
 
         Raises
@@ -165,7 +157,7 @@ class Cell:
             narrow = [NarrowSpec(source=Format(48, 30), target=each.target) for each in narrow]
         for kind, gate, before, times in (("sigmoid", 0, narrow[0], 3), ("tanh", 2, narrow[1], 1)):
             pwl, mlb = lstm.activation(gate), binarized(lstm.gates[gate])
-            if datapath is CellDatapath.ARITHMETIC:
+            if datapath is Datapath.ARITHMETIC:
                 quantizer = MlbQuantizer(MlbQuantizerSpec(source=pwl.target, mlb=mlb))
                 yield _use(f"narrow for {kind}", Narrow(before), times)
                 # The unit for tanh is that for tanh(c) too.
@@ -174,11 +166,11 @@ class Cell:
             else:
                 threshold = ThresholdActivation(ThresholdSpec(narrow=before, activation=pwl, mlb=mlb))
                 yield _use(f"{kind} by thresholds", threshold, times)
-        if datapath is CellDatapath.TABLE:
+        if datapath is Datapath.TABLE:
             yield _use("table of c", TableProduct(TableSpec.cell(lstm)), 1)
             yield _use("table of h", TableProduct(TableSpec.hidden(lstm)), 1)
             return
-        if datapath is CellDatapath.THRESHOLD:
+        if datapath is Datapath.THRESHOLD:
             yield _use("tanh", PwlActivation(lstm.tanh), 1)
         (i, f, g, o), c, h = map(binarized, lstm.gates), binarized(lstm.c), binarized(lstm.h)
         products = (XnorMultiplierSpec(a=f, b=c), XnorMultiplierSpec(a=i, b=g))

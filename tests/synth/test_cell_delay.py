@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from synth.cell_delay import FP, Accounting, Cell, CellDatapath, paper_ratio
+from model.spec import Datapath
+from synth.cell_delay import FP, Accounting, Cell, paper_ratio
 
 
-def times(cell: Cell, accounting: Accounting, datapath: CellDatapath = CellDatapath.ARITHMETIC) -> dict[str, int]:
+def times(cell: Cell, accounting: Accounting, datapath: Datapath = Datapath.ARITHMETIC) -> dict[str, int]:
     found: dict[str, int] = {}
     for use in cell.uses(accounting, datapath):
         assert "module top" in use.verilog
@@ -39,7 +40,7 @@ def test_each_activation_and_product_is_counted() -> None:
     assert (found["sigmoid"], found["tanh"], found["pointwise product"], found["product with tanh(c)"]) == (3, 2, 2, 1)
     wide = times(small(FP, FP), "pass")
     assert (wide["sigmoid"], wide["tanh"], wide["pointwise product"], wide["pointwise sum"]) == (3, 2, 3, 1)
-    table = times(small(2, 2), "pass", CellDatapath.TABLE)
+    table = times(small(2, 2), "pass", Datapath.TABLE)
     assert table == {
         "dot product": 4,
         "sigmoid by thresholds": 3,
@@ -51,11 +52,11 @@ def test_each_activation_and_product_is_counted() -> None:
 
 def test_what_is_not_binarized_has_no_thresholds_and_no_tables() -> None:
     for cell in (small(FP, 2), small(2, FP), small(FP, FP)):
-        assert not cell.has(CellDatapath.THRESHOLD)
+        assert not cell.has(Datapath.THRESHOLD)
         with pytest.raises(ValueError, match=r"^Datapath must be one that the cell can have, not 'table'$"):
-            list(cell.uses("pass", CellDatapath.TABLE))
-    assert small(4, 1).has(CellDatapath.TABLE)
-    assert not small(5, 1).has(CellDatapath.TABLE)
+            list(cell.uses("pass", Datapath.TABLE))
+    assert small(4, 1).has(Datapath.TABLE)
+    assert not small(5, 1).has(Datapath.TABLE)
     with pytest.raises(ValueError, match=r"^Levels of the weight must be 1 to 5, or 0 for 32-bit numbers, not 6$"):
         small(1, 6)
 
