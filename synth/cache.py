@@ -26,7 +26,10 @@ LIMIT_MIB = 256
 ENVIRONMENT = "XNORFORGE_CACHE"
 _REPORT = "report.json"
 # Of this folder, but no part of what makes a netlist.
-_NOT_THE_FLOW = {"registry.py", "units.py", "proof.py", "mutants.py", "plain.py", "cell_delay.py", "fixed32.py"}
+_NOT_THE_FLOW = {
+    *("registry.py", "units.py", "proof.py", "mutants.py", "plain.py"),
+    *("datapath.py", "cell_delay.py", "fixed32.py"),
+}
 
 
 def folder() -> Path:

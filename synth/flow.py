@@ -164,8 +164,7 @@ def _balanced(design: _Design) -> _Mapped:
     found = [_map(design, Goal(effort=effort)) for effort in get_args(Effort)]
     if any(mapped.timing.delay is None for mapped in found):
         return _map(design, Goal(effort="balanced"))
-    best = min(found, key=lambda mapped: mapped.best.area * (mapped.timing.delay or 0.0))
-    return _map(design, best.goal)
+    return _choose(design, found, lambda mapped: mapped.best.area * (mapped.timing.delay or 0.0))
 
 
 def _for_delay(design: _Design, delay: float) -> tuple[_Mapped, str]:
@@ -178,20 +177,25 @@ def _for_delay(design: _Design, delay: float) -> tuple[_Mapped, str]:
     smallest = _map(design, Goal(effort="area"))
     if smallest.timing.delay is None or smallest.timing.delay <= delay:
         return smallest, met
-    good: list[_Mapped] = []
-    short, long, asked = 0.0, delay, delay
+    found: list[_Mapped] = []
+    short, long, asked, some = 0.0, delay, delay, False
     for _ in range(ROUNDS):
-        mapped = _map(design, Goal(effort="speed", delay_ps=round(1000 * asked)))
-        found = mapped.timing.delay or 0.0
-        if found <= delay:
-            good.append(mapped)
-            short = max(short, asked)
+        found.append(_map(design, Goal(effort="speed", delay_ps=round(1000 * asked))))
+        took = found[-1].timing.delay or 0.0
+        if took <= delay:
+            some, short = True, max(short, asked)
         else:
             long = min(long, asked)
-        asked = (short + long) / 2 if good else asked * delay / found
-    if not good:
+        asked = (short + long) / 2 if some else asked * delay / took
+    if not some:
         return _map(design, Goal(effort="speed")), f"No netlist of {delay:g} ns was found; this is the fastest."
-    return _map(design, min(good, key=lambda each: each.best.area).goal), met
+    return _choose(design, found, lambda each: each.best.area if (each.timing.delay or 0.0) <= delay else math.inf), met
+
+
+def _choose(design: _Design, found: Sequence[_Mapped], cost: Callable[[_Mapped], float]) -> _Mapped:
+    """The one of least cost, in the work folder: mapped again if another was mapped after it."""
+    best = min(found, key=cost)
+    return best if best is found[-1] else _map(design, best.goal)
 
 
 def _map(design: _Design, goal: Goal) -> _Mapped:

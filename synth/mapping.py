@@ -48,7 +48,7 @@ def map_design(
     """
     versions = run_plan(plan.plan(verilog, top, library, goal), workdir, budget, progress)
     candidates = [_candidate(name, workdir, top, library) for name in plan.mapped(goal)]
-    if goal == Goal(effort="area"):
+    if goal.effort == "area":
         if (workdir / f"{plan.ADDERS}.json").is_file():
             candidates += _with_adders(top, library, workdir, budget, progress)
         best = _smallest(candidates, workdir, top, library)
@@ -94,7 +94,7 @@ def _best(candidates: Sequence[Candidate], goal: Goal, workdir: Path) -> Candida
         meeting = [candidate for candidate, delay in with_delays if delay <= limit]
         if meeting:
             return min(meeting, key=lambda candidate: candidate.area)
-    if goal == Goal(effort="balanced"):
+    if goal.effort == "balanced":
         return min(with_delays, key=lambda each: each[0].area * each[1])[0]
     return min(with_delays, key=lambda each: each[1])[0]
 

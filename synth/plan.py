@@ -75,7 +75,7 @@ def _scripts(goal: "Goal") -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What a netlist is to be: as `effort` says or, if `delay_ps` is given, as small as it can be with that delay."""
+    """What a netlist is to be: as `effort` says; of effort speed with `delay_ps`, the smallest with that delay."""
 
     effort: Effort
     delay_ps: int | None = None
@@ -124,7 +124,7 @@ def plan(verilog: Sequence[Path], top: str, library: Library, goal: Goal) -> lis
                 "proc",
                 # Adders, if they are what we call so, stay what they are where cells may be used for them.
                 *(f"select -set {name} {_with_ports(name, ports)}" for name, ports in _ADDERS.items()),
-                *(f"setattr -mod -set keep_hierarchy 1 @{name}" for name in _ADDERS if goal == Goal(effort="area")),
+                *(f"setattr -mod -set keep_hierarchy 1 @{name}" for name in _ADDERS if goal.effort == "area"),
                 "flatten -noscopeinfo",
                 "setattr -unset src",
                 # Assertions and prints are for simulation.
@@ -184,7 +184,7 @@ def plan(verilog: Sequence[Path], top: str, library: Library, goal: Goal) -> lis
             ],
         ),
     ]
-    if goal == Goal(effort="area") and library.full_adder is not None:
+    if goal.effort == "area" and library.full_adder is not None:
         looking = [
             "design -load adders",
             f"select -set plain {top} {top}/t:full_adder %m %d",
