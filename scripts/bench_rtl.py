@@ -6,7 +6,6 @@ Every line is measured in this run (or read from the cache of an equal one); are
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from rtl.verilog import emit
 from scripts.console import Json, UsageError, command, emit_json, err, out
 from scripts.naive import naive_mlb_dot, naive_popcount, naive_saturating, naive_sum
 from synth.fixed32 import MULTIPLY_ACCUMULATE
-from synth.flow import Effort, find_liberty, synthesize
+from synth.flow import Effort, find_liberty, synthesize_text
 from synth.plain import synthesize_plainly
 
 PLAINLY = "Yosys' defaults"
@@ -66,14 +65,12 @@ class Bench:
     def _measure(self, design: str, verilog: str, goals: Sequence[str | float]) -> Iterator[Line]:
         for goal in goals:
             effort = goal if isinstance(goal, str) else f"at most {goal:g} ns"
-            with err.status(f"{self._table}: {design}, {effort}"), tempfile.TemporaryDirectory() as scratch:
-                source = Path(scratch) / "top.v"
-                source.write_text(verilog)
+            with err.status(f"{self._table}: {design}, {effort}"):
                 if goal == PLAINLY:
-                    area, delay = synthesize_plainly(source, "top", self._liberty, timeout_s=3000)
+                    area, delay = synthesize_plainly(verilog, "top", self._liberty, timeout_s=3000)
                 else:
                     wanted = {"delay": goal} if isinstance(goal, float) else {"effort": goal}
-                    report = synthesize([source], "top", liberty=self._liberty, timeout_s=3000, **wanted)  # type: ignore[arg-type]
+                    report = synthesize_text(verilog, "top", liberty=self._liberty, timeout_s=3000, **wanted)
                     if report.delay is None:
                         raise UsageError(report.note or "Timing must be there for this benchmark")
                     area, delay = report.area, report.delay

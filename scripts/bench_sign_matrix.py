@@ -27,7 +27,7 @@ from scripts.console import Json, UsageError, command, emit_json, err, out
 from sim.simulators import choose
 from sim.unit import TOP, run_unit
 from sim.vectors import unit_vectors
-from synth.flow import Effort, find_liberty, synthesize
+from synth.flow import Effort, find_liberty, synthesize_text
 
 INPUTS, OUTPUTS = 64, 128
 FINAL: dict[Effort, FinalAdder] = {"area": "small", "speed": "fast"}
@@ -131,10 +131,8 @@ class Bench:
                     designs[name] = alkaid(spec, hard_dc, stages)
                     simulate(spec, designs[name], stages)
         for design, verilog in designs.items():
-            with err.status(f"{matrix}, {bits} bits, {design}, {effort}"), tempfile.TemporaryDirectory() as scratch:
-                source = Path(scratch) / "unit.v"
-                source.write_text(verilog)
-                report = synthesize([source], TOP, liberty=self._liberty, effort=effort, timeout_s=self._timeout_s)
+            with err.status(f"{matrix}, {bits} bits, {design}, {effort}"):
+                report = synthesize_text(verilog, TOP, liberty=self._liberty, effort=effort, timeout_s=self._timeout_s)
             if report.delay is None:
                 raise UsageError(report.note or "Timing must be there for this benchmark")
             line = Line(

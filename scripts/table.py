@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from rich.table import Table
 from model.spec import Datapath
 from scripts.console import Json, UsageError, command, emit_json, err, out
 from synth.cell_delay import FP, TOP, Accounting, Cell, Factors, Use, paper_ratio
-from synth.flow import Effort, SynthReport, find_liberty, synthesize
+from synth.flow import Effort, SynthReport, find_liberty, synthesize_text
 
 tables = typer.Typer(no_args_is_help=True, help="Rebuild a table of the MuBiNN paper.")
 LEVELS = (1, 2, 3, 4, 5, FP)
@@ -107,10 +106,7 @@ def delay(
     sources = list(dict.fromkeys(use.verilog for _, _, uses in planned for use in uses))
 
     def measure(verilog: str) -> SynthReport:
-        with tempfile.TemporaryDirectory() as scratch:
-            source = Path(scratch) / "unit.v"
-            source.write_text(verilog)
-            return synthesize([source], TOP, liberty=library, effort=effort, timeout_s=timeout)
+        return synthesize_text(verilog, TOP, liberty=library, effort=effort, timeout_s=timeout)
 
     with Progress(console=err, transient=True) as progress, ThreadPoolExecutor(jobs) as pool:
         reports = dict(

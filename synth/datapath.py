@@ -3,7 +3,6 @@
 All else in a network is the same for every datapath, and every unit has such a part.
 """
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from model.spec import Datapath, LstmSpec
 from rtl.pointwise import Pointwise
 from rtl.verilog import emit
 from synth.errors import TimeLimitError
-from synth.flow import synthesize
+from synth.flow import synthesize_text
 from synth.plan import Effort
 from synth.report import SynthReport
 
@@ -35,21 +34,18 @@ def measure(
     reports: dict[Datapath, SynthReport] = {}
     late: TimeLimitError | None = None
     for datapath in (path for path in Datapath if path.refusal(lstm) is None):
-        with tempfile.TemporaryDirectory() as scratch:
-            verilog = Path(scratch) / f"{TOP}.v"
-            verilog.write_text(emit(Pointwise(lstm, datapath), TOP))
-            try:
-                reports[datapath] = synthesize(
-                    [verilog],
-                    TOP,
-                    liberty=liberty,
-                    effort=effort,
-                    timeout_s=timeout_s,
-                    progress=lambda step, path=datapath: progress(f"datapath {path}: {step}"),
-                    cache=cache,
-                )
-            except TimeLimitError as error:
-                late = error
+        try:
+            reports[datapath] = synthesize_text(
+                emit(Pointwise(lstm, datapath), TOP),
+                TOP,
+                liberty=liberty,
+                effort=effort,
+                timeout_s=timeout_s,
+                progress=lambda step, path=datapath: progress(f"datapath {path}: {step}"),
+                cache=cache,
+            )
+        except TimeLimitError as error:
+            late = error
     if late and not reports:
         raise late
     return reports

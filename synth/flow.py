@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from synth import cache as results
 from synth import mapping, plan, sta, yosys
@@ -26,7 +26,7 @@ from synth.plan import Effort, Goal
 from synth.process import Budget
 from synth.report import SynthReport
 
-__all__ = ["Effort", "SynthError", "SynthReport", "find_liberty", "synthesize"]
+__all__ = ["Effort", "SynthError", "SynthReport", "find_liberty", "synthesize", "synthesize_text"]
 
 #: Times that a netlist is mapped again for a delay that ABC thought it had.
 ROUNDS = 6
@@ -92,6 +92,14 @@ def synthesize(
     except OSError as error:
         raise SynthError(f"Work folder must be a folder that can be made, not {str(workdir)!r} ({error})") from None
     return _synthesize(verilog, top, liberty, effort, delay, workdir.resolve(), budget, tell, cache)
+
+
+def synthesize_text(verilog: str, top: str, **options: Any) -> SynthReport:
+    """:func:`synthesize` for Verilog that lies in no file."""
+    with tempfile.TemporaryDirectory(prefix="xnorforge-source-") as folder:
+        source = Path(folder) / f"{top}.v"
+        source.write_text(verilog)
+        return synthesize([source], top, **options)
 
 
 def _synthesize(

@@ -13,7 +13,7 @@ from synth.process import Budget
 from synth.yosys import run_plan
 
 
-def synthesize_plainly(verilog: Path, top: str, liberty: Path, *, timeout_s: float = 1200) -> tuple[float, float]:
+def synthesize_plainly(verilog: str, top: str, liberty: Path, *, timeout_s: float = 1200) -> tuple[float, float]:
     """Area (um2) and delay (ns) of combinational module `top` by `synth; abc -liberty`.
 
     Raises SynthError without OpenSTA, for a failing tool and a used-up time.
@@ -24,8 +24,9 @@ def synthesize_plainly(verilog: Path, top: str, liberty: Path, *, timeout_s: flo
     with tempfile.TemporaryDirectory(prefix="xnorforge-plain-") as folder:
         workdir, budget = Path(folder), Budget(limit_s=timeout_s)
         library = load_library(liberty, workdir)
+        (workdir / "plain.v").write_text(verilog)
         commands = [
-            f'read_verilog "{verilog.resolve()}"',
+            "read_verilog plain.v",
             f"synth -flatten -top {top}",
             f"abc -liberty {library.path.name}",
             "splitnets -ports",

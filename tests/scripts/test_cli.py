@@ -513,7 +513,7 @@ def test_control_c_keeps_the_finished_epochs(tmp_path):
 def test_the_delay_table_adds_up(monkeypatch):
     """Every unit 10 gates deep, 2 ns and 5 um2: then a cell operation is 10 times its uses deep, and so on."""
     report = SimpleNamespace(depth=10, delay=2.0, delay_unit="ns", area=5.0, library="none")
-    monkeypatch.setattr("scripts.table.synthesize", lambda *_, **__: report)
+    monkeypatch.setattr("scripts.table.synthesize_text", lambda *_, **__: report)
     found = answer("table", "delay", "--cell", "1,1", "--features", "2", "--hidden", "3", "--jobs", "1")
     cells = {(c["activation"], c["weight"], c["datapath"]): c for c in found["cells"]}
     assert set(cells) == {(1, 1, "arithmetic"), (1, 1, "threshold"), (1, 1, "table"), ("FP", "FP", "arithmetic")}
