@@ -140,20 +140,7 @@ def _diagram(
 
 
 class ThresholdUnit(Unit):
-    """Base of units whose code is the number of ``spec.thresholds`` that x reaches, ``stages`` cycles later.
-
-    Parameters
-    ----------
-    spec
-        With the thresholds, and the formats of input and code.
-    stages
-        Pipeline registers between input and output.
-
-    Ports
-    -----
-    x : In, ``spec.source``
-    o : Out, ``spec.mlb.levels`` bits, s_1 in the highest
-    """
+    """Base of units whose code is the number of ``spec.thresholds`` that x reaches, ``stages`` cycles later."""
 
     x: Value
     o: Value

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from model.family import NumberChoice
 from model.spec import (
     Datapath,
     Format,
@@ -24,7 +25,6 @@ from model.spec import (
     MlbQuantizerSpec,
     MlbSpec,
     PopcountSpec,
-    PwlSpec,
     SignMatrixSpec,
     SumSpec,
     TableSpec,
@@ -73,15 +73,17 @@ class Claim:
 def example_lstm(levels: int = 3) -> LstmSpec:
     """A network with at most three levels everywhere and the formats that training uses."""
 
-    def gate(*factors: int, offset: int = 32) -> MlbSpec:
-        return MlbSpec(factors=factors[:levels], frac=6, offset=offset)
+    numbers = NumberChoice()
 
-    weight = MlbSpec(factors=(90, 41, 20)[:levels], frac=8)
+    def gate(*factors: int, offset: int = numbers.offset(0)) -> MlbSpec:
+        return MlbSpec(factors=factors[:levels], frac=numbers.activation_frac, offset=offset)
+
+    weight = MlbSpec(factors=(90, 41, 20)[:levels], frac=numbers.weight_frac)
     weights = (weight, weight, weight, weight)
     return LstmSpec(
         features=8,
         hidden=32,
-        source=Format(8, 5),
+        source=numbers.source,
         x=gate(72, 33, 19, offset=0),
         h=gate(37, 22, 8, offset=0),
         c=gate(66, 33, 16, offset=0),
@@ -89,8 +91,8 @@ def example_lstm(levels: int = 3) -> LstmSpec:
         wx=weights,
         wh=weights,
         b=weights,
-        sigmoid=PwlSpec.fit("sigmoid", source=Format(10, 6), target=Format(8, 8, False), segments=32),
-        tanh=PwlSpec.fit("tanh", source=Format(9, 6), target=Format(8, 7), segments=32),
+        sigmoid=numbers.sigmoid,
+        tanh=numbers.tanh,
     )
 
 

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from model.family import NumberChoice
 from model.spec import (
     Datapath,
     Format,
@@ -54,7 +55,6 @@ from rtl.xnor_multiplier import XnorMultiplier
 from synth import fixed32
 
 TOP = "top"
-MAX_TABLE_LEVELS = 4  #: a table of four codes has 2**16 entries then
 FP = 0  #: levels of a quantity that is a 32-bit fixed-point number
 #: Of the 32-bit baseline: a pre-activation, an activation, and their functions, which need more segments.
 WIDE_SEGMENTS, WIDE_GUARD = 64, 16
@@ -103,10 +103,8 @@ class Cell:
         return FP not in (self.activation, self.weight)
 
     def has(self, datapath: Datapath) -> bool:
-        """Whether the cell can be built so: codes only, and few enough for a table."""
-        if datapath is Datapath.TABLE:
-            return self.binarized and self.activation <= MAX_TABLE_LEVELS
-        return datapath is Datapath.ARITHMETIC or self.binarized
+        """Whether the cell can be built so: those of codes need codes, and not too many for a table."""
+        return datapath is Datapath.ARITHMETIC or (self.binarized and datapath.refusal(self.lstm()) is None)
 
     def lstm(self) -> LstmSpec:
         """A layer with these levels (where 32-bit: with 5) and factors, formats as in training."""
@@ -118,23 +116,23 @@ class Cell:
             powers = [max(top >> k, 1) for k in range(levels)]
             return MlbSpec(factors=tuple(powers if self.factors == "pow2" else small), frac=frac, offset=offset)
 
-        sigmoid = PwlSpec.fit("sigmoid", source=Format(10, 6), target=Format(8, 8, signed=False), segments=32)
-        tanh = PwlSpec.fit("tanh", source=Format(9, 6), target=Format(8, 7), segments=32)
-        half, whole = mlb(16, a, 6, 32), mlb(32, a, 6)
-        weights = mlb(128, w, 8)
+        numbers = NumberChoice()
+        frac = numbers.activation_frac
+        half, whole = mlb(16, a, frac, numbers.offset(0)), mlb(32, a, frac)
+        weights = mlb(128, w, numbers.weight_frac)
         return LstmSpec(
             features=self.features,
             hidden=self.hidden,
-            source=Format(8, 5),
-            x=mlb(64, a, 6),
+            source=numbers.source,
+            x=mlb(64, a, frac),
             h=whole,
-            c=mlb(64, a, 6),
+            c=mlb(64, a, frac),
             gates=(half, half, whole, half),
             wx=(weights, weights, weights, weights),
             wh=(weights, weights, weights, weights),
             b=(weights, weights, weights, weights),
-            sigmoid=sigmoid,
-            tanh=tanh,
+            sigmoid=numbers.sigmoid,
+            tanh=numbers.tanh,
         )
 
     def uses(self, accounting: Accounting, datapath: Datapath = Datapath.ARITHMETIC) -> Iterator[Use]:
@@ -164,7 +162,7 @@ class Cell:
                 yield _use(kind, PwlActivation(pwl), times + (kind == "tanh"))
                 yield _use(f"quantizer of {kind}", quantizer, times)
             else:
-                threshold = ThresholdActivation(ThresholdSpec(narrow=before, activation=pwl, mlb=mlb))
+                threshold = ThresholdActivation(ThresholdSpec.gate(lstm, gate))
                 yield _use(f"{kind} by thresholds", threshold, times)
         if datapath is Datapath.TABLE:
             yield _use("table of c", TableProduct(TableSpec.cell(lstm)), 1)
