@@ -122,14 +122,21 @@ def _synthesize(
         progress("taking the result from the cache")
         return found
     design = _Design([path.resolve() for path in verilog], top, library, liberty is None, workdir, budget, progress)
-    if delay is not None:
-        report = _report(design, *_for_delay(design, delay))
-    elif effort == "balanced":
-        report = replace(_report(design, _balanced(design)), effort=effort)
-    else:
-        report = _report(design, _map(design, Goal(effort=effort)))
-    for path in mapping.scratch(workdir):
-        path.unlink(missing_ok=True)
+    try:
+        if delay is not None:
+            report = _report(design, *_for_delay(design, delay))
+        elif effort == "balanced":
+            report = replace(_report(design, _balanced(design)), effort=effort)
+        else:
+            report = _report(design, _map(design, Goal(effort=effort)))
+    except BaseException:
+        # What is broken off, by Ctrl-C too, must not leave a netlist that nobody has proven.
+        for kept in ("netlist.v", "netlist.json"):
+            (workdir / kept).unlink(missing_ok=True)
+        raise
+    finally:
+        for path in mapping.scratch(workdir):
+            path.unlink(missing_ok=True)
     if name is not None:
         results.store(name, asdict(report), [file for kept in _KEPT if (file := workdir / kept).is_file()])
     return report

@@ -206,8 +206,12 @@ def test_used_up_time_says_that_it_was_proving(tmp_path: Path, monkeypatch: pyte
     program.chmod(0o755)
     monkeypatch.setattr(equivalence, "abc_program", lambda: program)
     message = r"^Synthesis must finish within 4 s, not be still proving the netlist equivalent to the Verilog after 4"
+    work = tmp_path / "work"
     with pytest.raises(SynthError, match=message):
-        synthesize([write(tmp_path, designs.NAND)], "top", timeout_s=4)
+        synthesize([write(tmp_path, designs.NAND)], "top", timeout_s=4, workdir=work)
+    # The log says how far it came; a netlist that is not proven is none.
+    assert (work / "yosys.log").exists()
+    assert not list(work.glob("*netlist*")) + list(work.glob("*mapped*"))
 
 
 def test_a_proof_that_fails_to_run_is_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
