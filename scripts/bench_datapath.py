@@ -12,27 +12,13 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from model import bundle as bundles
 from model.data import load
 from model.family import Family
-from model.spec import Folding
-from model.training import TrainConfig
-from model.workflow import train_to_bundle
 from scripts.console import Json, UsageError, command, emit_json, err, out
-from scripts.table_accuracy import SETTINGS
+from scripts.table_accuracy import trained
 from scripts.train import parse_levels
 from synth.datapath import measure
 from synth.flow import find_liberty
-
-
-def network(levels: tuple[int, int], folder: Path) -> bundles.Bundle:
-    """A trained network, of this run or of an earlier one."""
-    if not (folder / "bundle").exists():
-        err.print(f"training {folder}")
-        torch.set_num_threads(1)
-        config = TrainConfig(activation_levels=levels[0], weight_levels=levels[1], **SETTINGS["digits"])
-        train_to_bundle(config, load("digits"), folder, Folding(pe=1, simd=8192), lambda *_: None)
-    return bundles.load(folder / "bundle")
 
 
 @command
@@ -46,11 +32,13 @@ def main(
     library = liberty or find_liberty()
     if library is None:
         raise UsageError("A Liberty file must be given with --liberty, because OSU 0.18 um is not installed")
-    rows: list[dict[str, Any]] = []
+    torch.set_num_threads(1)
+    digits, rows = load("digits"), list[dict[str, Any]]()
     for text in levels or ("1,1", "2,2", "3,3", "4,4"):
         pair = parse_levels(text, Family.MUBINN2)
         with err.status(f"({text})") as status:
-            lstm = network(pair, out_folder / f"digits-{pair[0]}{pair[1]}").network.lstm
+            folder = out_folder / f"digits-{pair[0]}{pair[1]}"
+            lstm = trained("digits", pair, digits, folder).network.lstm
             reports = measure(lstm, liberty=library, timeout_s=3000, progress=status.update)
         for datapath, report in reports.items():
             figures = {"area": report.area, "depth": report.depth, "delay": report.delay, "seconds": report.seconds}

@@ -13,13 +13,10 @@ from typing import Annotated
 import torch
 import typer
 
-from model import bundle as bundles
 from model.data import load
 from model.spec import Folding, Schedule
-from model.training import TrainConfig
-from model.workflow import train_to_bundle
-from scripts.console import command, err, out
-from scripts.table_accuracy import SETTINGS
+from scripts.console import command, out
+from scripts.table_accuracy import trained
 from sim.network import simulate
 from sim.simulators import choose
 
@@ -47,11 +44,7 @@ def main(
         dataset = load(name, data_root)
         for a, w in LEVELS:
             folder = out_folder / f"{name}-{a}{w}"
-            if not (folder / "bundle").exists():
-                err.print(f"training {folder}")
-                config = TrainConfig(activation_levels=a, weight_levels=w, **SETTINGS[name])
-                train_to_bundle(config, dataset, folder, Folding(pe=1, simd=8192), lambda *_: None)
-            loaded = bundles.load(folder / "bundle")
+            loaded = trained(name, (a, w), dataset, folder)
             for pe, simd, stall in FOLDINGS:
                 start = time.monotonic()
                 schedule = Schedule(network=loaded.network, folding=Folding(pe=pe, simd=simd))

@@ -15,7 +15,7 @@ import torch
 import typer
 
 from model import bundle as bundles
-from model.data import load
+from model.data import Dataset, load
 from model.spec import Folding, Pool, Schedule, memory_images
 from model.training import TrainConfig
 from model.workflow import train_to_bundle
@@ -36,6 +36,15 @@ FOLDING = Folding(pe=1, simd=8192)
 def spread(values: list[float]) -> str:
     """Mean and standard deviation in percent."""
     return f"{100 * statistics.mean(values):.2f} ± {100 * statistics.stdev(values) if len(values) > 1 else 0:.2f}"
+
+
+def trained(name: str, levels: tuple[int, int], dataset: Dataset, folder: Path) -> bundles.Bundle:
+    """The network of ``SETTINGS[name]`` in ``folder``, of this run or of an earlier one."""
+    if not (folder / "bundle").exists():
+        err.print(f"training {folder}")
+        config = TrainConfig(activation_levels=levels[0], weight_levels=levels[1], **SETTINGS[name])
+        train_to_bundle(config, dataset, folder, FOLDING, lambda *_: None)
+    return bundles.load(folder / "bundle")
 
 
 def hardware(bundle: bundles.Bundle, liberty: Path | None, folder: Path) -> dict[str, Any]:
