@@ -28,7 +28,7 @@ from model.layers import MlbNetwork
 from model.spec import Datapath, Folding, Format, Ints, NetworkSpec, Weights
 from model.training import Scaling
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 DESIGN = "design.json"
 FILES = ("weights.npz", "samples.npz")
 
@@ -124,7 +124,7 @@ def make(
     return Bundle(
         design=design,
         weights=network.weights(),
-        samples=stored_samples(scaling, spec.lstm.source, x),
+        samples=stored_samples(scaling, spec.source, x),
         labels=y,
     )
 
@@ -142,7 +142,7 @@ def save(bundle: Bundle, folder: Path) -> None:
         check_samples(spec, bundle.samples)  # before they are made small, which would wrap
     except ValueError as error:
         raise BundleError(f"Bundle {folder}: {error}") from None
-    small = np.int8 if spec.lstm.source.width <= 8 and spec.lstm.source.signed else np.int64
+    small = np.int8 if spec.source.width <= 8 and spec.source.signed else np.int64
     contents = {
         "weights.npz": _npz_bytes(dict(bundle.weights)),
         "samples.npz": _npz_bytes({"x": bundle.samples.astype(small), "y": bundle.labels}),
@@ -215,7 +215,8 @@ def load(folder: Path) -> Bundle:
         weights = read_npz(folder / "weights.npz", tuple(design.network.weight_specs()))
         archive = read_npz(folder / "samples.npz", ("x", "y"))
         design.network.check_weights(weights)
-        design.datapath.check(design.network.lstm)
+        for lstm in design.network.layers:
+            design.datapath.check(lstm)
         check_samples(design.network, archive["x"])
     except (DataError, ValueError) as error:
         raise BundleError(f"Bundle {folder}: {error}") from None
@@ -230,9 +231,7 @@ def load(folder: Path) -> Bundle:
             f"Bundle {folder}: labels must be {len(samples)} from 0 to "
             f"{design.network.dense.classes - 1}, not {labels[:4].tolist()!r}..."
         )
-    if len(design.scaling.mean) != design.network.lstm.features or len(design.scaling.scale) != len(
-        design.scaling.mean
-    ):
+    if not len(design.scaling.mean) == len(design.scaling.scale) == design.network.features:
         raise BundleError(
             f"Bundle {folder}: scaling must be one mean and scale a feature, "
             f"not {len(design.scaling.mean)} and {len(design.scaling.scale)}"

@@ -36,6 +36,11 @@ class Factors(nn.Module):
         # ``a_i = range * 2**-i``: 2**levels equally spaced values across -range .. range.
         self.master = nn.Parameter(torch.tensor(ranges)[:, None] * 2.0 ** -torch.arange(1, levels + 1))
 
+    @property
+    def groups(self) -> int:
+        """How many sets of factors there are: one, or one a gate."""
+        return len(self.master)
+
     @torch.no_grad()
     def initialize(self, samples: list[Tensor]) -> None:
         """Greedy residual factors of one tensor of values a group: ``a_i = mean |r|``, then ``r -= s_i a_i``."""

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.spec import Ints, NetworkSpec, Pool, Weights
+from model.spec import Ints, LstmSpec, NetworkSpec, Pool, Weights, of_layer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trace:
-    """Every named value of a batch of sequences, as stored integers or codes.
+class LayerTrace:
+    """Every named value of an LSTM layer for a batch of sequences, as stored integers or codes.
 
     Shapes: x (batch, steps, features); z, activation, gate (batch, steps, 4, hidden), gates in the
-    order i, f, g, o; c_raw, c, t, h_raw, h (batch, steps, hidden); logits (batch, classes);
-    label (batch,). x, gate, c and h are codes (a fixed-point number is its own code); t is tanh(c^).
+    order i, f, g, o; c_raw, c, t, h_raw, h (batch, steps, hidden). x, gate, c and h are codes (a fixed-point
+    number is its own code); t is tanh(c^).
     """
 
     x: Ints
@@ -28,6 +28,13 @@ class Trace:
     t: Ints
     h_raw: Ints
     h: Ints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """The layers' named values, the first layer first, and logits (batch, classes) and label (batch,)."""
+
+    layers: tuple[LayerTrace, ...]
     logits: Ints
     label: Ints
 
@@ -40,23 +47,34 @@ def run(network: NetworkSpec, weights: Weights, samples: NDArray[np.integer]) ->
     ValueError
         If a sample is outside the input format, the shape does not fit, or a mean runs over too many steps.
     """
-    lstm, dense = network.lstm, network.dense
     network.check_weights(weights)
     check_samples(network, samples)
-    batch, steps, _ = samples.shape
-    x = lstm.x.quantize(samples, lstm.source.frac)
+    layers, given = [], np.asarray(samples, np.int64)
+    for layer, lstm in enumerate(network.layers):
+        wx, wh, b = (weights[of_layer(name, layer)] for name in ("wx", "wh", "b"))
+        layers.append(_run_layer(lstm, wx, wh, b, network.x_codes(layer, given)))
+        given = layers[-1].h
+    dense, h = network.dense, network.layers[-1].h
+    logits = h.reconstruct(given) @ dense.w.reconstruct(weights["dense_w"]).T
+    logits += dense.b.reconstruct(weights["dense_b"]) << h.frac
+    logits = logits.sum(1) if dense.pool is Pool.MEAN else logits[:, -1]
+    return Trace(layers=tuple(layers), logits=logits, label=np.argmax(logits, 1))
+
+
+def _run_layer(
+    lstm: LstmSpec, wx_codes: NDArray, wh_codes: NDArray, b_codes: NDArray, x: NDArray[np.int64]
+) -> LayerTrace:
+    """An LSTM layer on the codes of x, shape (batch, steps, features)."""
+    batch, steps, _ = x.shape
     x_hat = lstm.x.reconstruct(x)
-    wx = [lstm.wx[k].reconstruct(weights["wx"][k]).T for k in range(4)]
-    wh = [lstm.wh[k].reconstruct(weights["wh"][k]).T for k in range(4)]
-    b = [lstm.b[k].reconstruct(weights["b"][k]) << lstm.bias_shift for k in range(4)]
-    dense_w = dense.w.reconstruct(weights["dense_w"]).T
-    dense_b = dense.b.reconstruct(weights["dense_b"]) << lstm.h.frac
+    wx = [lstm.wx[k].reconstruct(wx_codes[k]).T for k in range(4)]
+    wh = [lstm.wh[k].reconstruct(wh_codes[k]).T for k in range(4)]
+    b = [lstm.b[k].reconstruct(b_codes[k]) << lstm.bias_shift for k in range(4)]
 
     x_shift, h_shift = (lstm.z_frac - dot.frac for dot in lstm.dots(0))
     h = np.broadcast_to(lstm.h.quantize(0, 0), (batch, lstm.hidden))
     c = np.broadcast_to(lstm.c.quantize(0, 0), (batch, lstm.hidden))
-    logits = np.zeros((batch, dense.classes), np.int64)
-    history: dict[str, list[Ints]] = {k: [] for k in ("z", "activation", "gate", "c_raw", "c", "t", "h_raw", "h")}
+    history: dict[str, list[Ints]] = {f.name: [] for f in fields(LayerTrace) if f.name != "x"}
     for step in range(steps):
         h_hat = lstm.h.reconstruct(h)
         z = [(x_hat[:, step] @ wx[k] << x_shift) + (h_hat @ wh[k] << h_shift) + b[k] for k in range(4)]
@@ -79,20 +97,18 @@ def run(network: NetworkSpec, weights: Weights, samples: NDArray[np.integer]) ->
         }
         for name, value in now.items():
             history[name].append(value)
-        out = lstm.h.reconstruct(h) @ dense_w + dense_b
-        logits = logits + out if dense.pool is Pool.MEAN else out
-    return Trace(x=x, logits=logits, label=np.argmax(logits, 1), **{k: np.stack(v, 1) for k, v in history.items()})
+    return LayerTrace(x=x, **{name: np.stack(values, 1) for name, values in history.items()})
 
 
 def check_samples(network: NetworkSpec, samples: NDArray[np.integer]) -> None:
     """Raise ValueError unless ``samples`` are stored integers that ``network`` takes."""
-    lstm, dense = network.lstm, network.dense
-    if samples.ndim != 3 or samples.shape[2] != lstm.features or 0 in samples.shape:
-        raise ValueError(f"Samples must be of shape (batch, steps, {lstm.features}), not {samples.shape!r}")
+    source, dense = network.source, network.dense
+    if samples.ndim != 3 or samples.shape[2] != network.features or 0 in samples.shape:
+        raise ValueError(f"Samples must be of shape (batch, steps, {network.features}), not {samples.shape!r}")
     if not np.issubdtype(samples.dtype, np.integer):
-        raise ValueError(f"Samples must be integers of format {lstm.source}, not {samples.dtype!r}")
+        raise ValueError(f"Samples must be integers of format {source}, not {samples.dtype!r}")
     low, high = int(samples.min()), int(samples.max())
-    if low < lstm.source.min or high > lstm.source.max:
-        raise ValueError(f"Samples must be from {lstm.source.min} to {lstm.source.max}, not {low} to {high}")
+    if low < source.min or high > source.max:
+        raise ValueError(f"Samples must be from {source.min} to {source.max}, not {low} to {high}")
     if dense.pool is Pool.MEAN and samples.shape[1] > dense.max_steps:
         raise ValueError(f"Number of steps must be at most {dense.max_steps}, not {samples.shape[1]!r}")

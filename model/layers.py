@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,26 +13,31 @@ from model.cell import LstmFunction, binarize, fixed_point, plain_lstm
 from model.factors import Factors, SearchedFactors
 from model.family import BINARIZED, FactorRule, Family, NumberChoice
 from model.fused import fused_lstm
-from model.spec import DenseSpec, LstmSpec, MlbSpec, NetworkSpec, Pool, Quantity, Weights
+from model.spec import DenseSpec, LstmSpec, MlbSpec, NetworkSpec, Pool, Quantity, Weights, of_layer
 
 GROUPS = {"gates": 4, "wx": 4, "wh": 4, "b": 4}  #: quantities that have factors for each gate
 
+SEARCH_SEQUENCES = 256  #: that a search of the factors of x of a layer above the first runs through those below it
+
 
 class FloatNetwork(nn.Module):
-    """The baseline: ``nn.LSTM`` and a dense layer on the last or the mean hidden state."""
+    """The baseline: ``nn.LSTM`` and a dense layer on the last or the mean hidden state of its last layer."""
 
-    def __init__(self, features: int, hidden: int, classes: int, pool: Pool) -> None:
+    def __init__(self, features: int, hidden: int, classes: int, pool: Pool, layers: int = 1) -> None:
         super().__init__()
         self.pool = pool
-        self.lstm = nn.LSTM(features, hidden, batch_first=True)
+        self.lstm = nn.LSTM(features, hidden, layers, batch_first=True)
         self.dense = nn.Linear(hidden, classes)
-        self.lstm_weights()["bias_hh"].data.zero_()
-        self.lstm_weights()["bias_ih"].data.zero_()
-        self.lstm_weights()["bias_ih"].data[hidden : 2 * hidden] = 1.0  # a forget gate that begins open trains faster
+        for layer in range(layers):
+            w = self.lstm_weights(layer)
+            w["bias_hh"].data.zero_()
+            w["bias_ih"].data.zero_()
+            w["bias_ih"].data[hidden : 2 * hidden] = 1.0  # a forget gate that begins open trains faster
 
-    def lstm_weights(self) -> dict[str, Tensor]:
-        """The parameters of the LSTM by name, without the layer number."""
-        return {name.removesuffix("_l0"): parameter for name, parameter in self.lstm.named_parameters()}
+    def lstm_weights(self, layer: int) -> dict[str, Tensor]:
+        """The parameters of a layer by name, without the layer number."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return {name: getattr(self.lstm, of_layer(name, layer)) for name in names}
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, classes) of samples (batch, steps, features)."""
@@ -48,6 +54,8 @@ class MlbNetwork(nn.Module):
 
     Parameters
     ----------
+    hidden, layers
+        Units of each LSTM layer, and how many layers.
     activation_levels, weight_levels
         A and W, 1 to 5.
     max_steps
@@ -71,9 +79,10 @@ class MlbNetwork(nn.Module):
         family: Family = Family.MUBINN2,
         factors: FactorRule = FactorRule.FREE,
         numbers: NumberChoice | None = None,
+        layers: int = 1,
     ) -> None:
         super().__init__()
-        self.features, self.hidden, self.classes = features, hidden, classes
+        self.features, self.hidden, self.classes, self.layers = features, hidden, classes, layers
         self.pool, self.max_steps, self.numbers = pool, max_steps, numbers or NumberChoice.of(family)
         n = self.numbers
 
@@ -93,69 +102,85 @@ class MlbNetwork(nn.Module):
             across = ranges.get(name, (1.0,) * GROUPS.get(name, 1))
             return Factors(across, levels, frac, n.factor_bits, offsets.get(name), factors)
 
-        self.factors = nn.ModuleDict({name: factors_of(name) for name in BINARIZED[family]})
-        self.masters = nn.ParameterDict(
-            {
-                "wx": nn.Parameter(torch.zeros(4, hidden, features)),
-                "wh": nn.Parameter(torch.zeros(4, hidden, hidden)),
-                "b": nn.Parameter(torch.zeros(4, hidden)),
-                "dense_w": nn.Parameter(torch.zeros(classes, hidden)),
-                "dense_b": nn.Parameter(torch.zeros(classes)),
-            }
-        )
-        for name in ("wx", "wh", "dense_w"):
-            nn.init.uniform_(self.masters[name], -(hidden**-0.5), hidden**-0.5)
+        dense = [name for name in BINARIZED[family] if name.startswith("dense_")]
+        of_layers = [name for name in BINARIZED[family] if name not in dense]
+        # Where h is binarized too, x of a layer above the first is h of the one below, with its factors.
+        above = [name for name in of_layers if name != "x" or "h" not in of_layers]
+
+        def uniform(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.empty(shape).uniform_(-(hidden**-0.5), hidden**-0.5))
+
+        self.factors, self.masters = nn.ModuleDict(), nn.ParameterDict()
+        for layer in range(layers):
+            for name in above if layer else of_layers:
+                self.factors[of_layer(name, layer)] = factors_of(name)
+            self.masters[of_layer("wx", layer)] = uniform(4, hidden, hidden if layer else features)
+            self.masters[of_layer("wh", layer)] = uniform(4, hidden, hidden)
+            self.masters[of_layer("b", layer)] = nn.Parameter(torch.zeros(4, hidden))
+        self.factors.update({name: factors_of(name) for name in dense})
+        self.masters["dense_w"] = uniform(classes, hidden)
+        self.masters["dense_b"] = nn.Parameter(torch.zeros(classes))
         self._initialize_weight_factors()
 
     @torch.no_grad()
     def warm_start(self, network: FloatNetwork, x: Tensor | None = None) -> None:
         """Take the weights of a trained float network, and factors from them; searched factors of x from samples."""
-        w = network.lstm_weights()
-        self.masters["wx"].copy_(w["weight_ih"].view_as(self.masters["wx"]))
-        self.masters["wh"].copy_(w["weight_hh"].view_as(self.masters["wh"]))
-        self.masters["b"].copy_((w["bias_ih"] + w["bias_hh"]).view_as(self.masters["b"]))
+        for layer in range(self.layers):
+            w = network.lstm_weights(layer)
+            for name, value in (("wx", w["weight_ih"]), ("wh", w["weight_hh"]), ("b", w["bias_ih"] + w["bias_hh"])):
+                master = self.masters[of_layer(name, layer)]
+                master.copy_(value.view_as(master))
         self.masters["dense_w"].copy_(network.dense.weight)
         self.masters["dense_b"].copy_(network.dense.bias)
         self._initialize_weight_factors()
-        if x is not None and "x" in self.factors and isinstance(factors := self._factors("x"), SearchedFactors):
+        if x is not None and "x_l0" in self.factors and isinstance(factors := self._factors("x_l0"), SearchedFactors):
             factors.initialize([x])
+            if self.layers > 1:
+                below = self._layers(x[:: -(-len(x) // SEARCH_SEQUENCES)], fused_lstm)
+                for layer in range(1, self.layers):  # each is run when the factors of its own x are known
+                    self._factors(of_layer("x", layer)).initialize([next(below)])
 
     def _initialize_weight_factors(self) -> None:
         for name, master in self.masters.items():
             if name in self.factors:
-                self._factors(name).initialize(list(master) if name in GROUPS else [master])
+                factors = self._factors(name)
+                factors.initialize(list(master) if factors.groups == 4 else [master])
 
     def _factors(self, name: str) -> Factors:
         module = self.factors[name]
         assert isinstance(module, Factors)
         return module
 
-    def _quantities(self, name: str) -> tuple[Quantity, ...]:
-        """How a quantity is stored, for each gate where it has factors for each."""
-        if name in self.factors:
-            return self._factors(name).specs()
+    def _quantities(self, name: str, layer: int | None = None) -> tuple[Quantity, ...]:
+        """How a quantity (of a layer) is stored, for each gate where it has factors for each."""
+        full = name if layer is None else of_layer(name, layer)
+        if full in self.factors:
+            return self._factors(full).specs()
+        if name == "x" and layer:
+            return self._quantities("h", layer - 1)
         return (self.numbers.fixed(name),) * GROUPS.get(name, 1)
+
+    def layer_spec(self, layer: int) -> LstmSpec:
+        """The specification of a layer with the factors as they are now."""
+        stored: dict[str, Any] = {name: self._quantities(name, layer)[0] for name in ("x", "h", "c")}
+        stored |= {name: self._quantities(name, layer) for name in ("gates", "wx", "wh", "b")}
+        return LstmSpec(
+            features=self.hidden if layer else self.features,
+            hidden=self.hidden,
+            sigmoid=self.numbers.sigmoid,
+            tanh=self.numbers.tanh,
+            **stored,
+        )
 
     def spec(self) -> NetworkSpec:
         """The specification with the factors as they are now."""
-        n, one = self.numbers, lambda name: self._quantities(name)[0]
-        four = {name: self._quantities(name) for name in ("gates", "wx", "wh", "b")}
         return NetworkSpec(
-            lstm=LstmSpec(
-                features=self.features,
-                hidden=self.hidden,
-                source=n.source,
-                x=one("x"),
-                h=one("h"),
-                c=one("c"),
-                sigmoid=n.sigmoid,
-                tanh=n.tanh,
-                **four,  # type: ignore[arg-type]
-            ),
+            source=self.numbers.source,
+            layers=tuple(self.layer_spec(layer) for layer in range(self.layers)),
             dense=DenseSpec(
                 classes=self.classes,
-                w=one("dense_w"),
-                b=one("dense_b"),
+                w=self._quantities("dense_w")[0],
+                b=self._quantities("dense_b")[0],
                 pool=self.pool,
                 max_steps=self.max_steps,
             ),
@@ -178,38 +203,55 @@ class MlbNetwork(nn.Module):
         return logits / x.shape[1] if self.pool is Pool.MEAN else logits
 
     def named_values(self, x: Tensor) -> dict[str, Tensor]:
-        """Every named value of :class:`model.golden.Trace` as a real number (codes reconstructed)."""
+        """Every named value of :class:`model.golden.Trace` as a real number (codes reconstructed): ``z_l0``, ..."""
         values: dict[str, Tensor] = {}
+        layers = iter(range(self.layers))
 
-        def run(*arguments: Any) -> Tensor:
-            values.update(plain_lstm(*arguments))
-            return values["h"]
+        def run(lstm: LstmSpec, *arguments: Tensor | None) -> Tensor:
+            named, layer = plain_lstm(lstm, *arguments), next(layers)  # type: ignore[arg-type]
+            values.update({of_layer(name, layer): value for name, value in named.items()})
+            return named["h"]
 
         logits = self._logits(self.hidden_states(x, run))
         return {**{name: v.transpose(0, 1) for name, v in values.items()}, "logits": logits}
 
     def hidden_states(self, x: Tensor, lstm_function: LstmFunction) -> Tensor:
-        """h^ of every step by ``fused_lstm`` or a function like it, shape (steps, batch, hidden)."""
+        """h^ of every step of the last layer, by ``fused_lstm`` or one like it, shape (steps, batch, hidden)."""
+        *_, h = self._layers(x, lstm_function)
+        return h
+
+    def _layers(self, x: Tensor, lstm_function: LstmFunction) -> Iterator[Tensor]:
+        """h^ of every step of each layer, from the first on."""
         dtype = torch.float32 if self.training else torch.float64
-        source, lstm = self.numbers.source, self.spec().lstm
-        a = {name: self._factors(name)().to(dtype) for name in ("h", "c", "gates") if name in self.factors}
-        stored = (x.to(dtype) * 2.0**source.frac).round().clamp(source.min, source.max) * source.step
-        x_hat = self._stored("x", stored).transpose(0, 1)
-        wx, wh, b = (self._stored(name, self.masters[name].to(dtype)) for name in ("wx", "wh", "b"))
+        source = self.numbers.source
+        given = (x.to(dtype) * 2.0**source.frac).round().clamp(source.min, source.max) * source.step
+        given = given.transpose(0, 1)
+        for layer in range(self.layers):
+            given = self._layer(layer, given, lstm_function)
+            yield given
+
+    def _layer(self, layer: int, given: Tensor, lstm_function: LstmFunction) -> Tensor:
+        """h^ of every step of a layer, from the samples or from h^ of the one below."""
+        lstm, named = self.layer_spec(layer), lambda name: of_layer(name, layer)
+        own = ((name, named(name)) for name in ("h", "c", "gates"))
+        a = {name: self._factors(full)().to(given.dtype) for name, full in own if full in self.factors}
+        x_hat = self._stored("x", given, layer) if layer == 0 or named("x") in self.factors else given
+        wx, wh, b = (self._stored(n, self.masters[named(n)].to(given.dtype), layer) for n in ("wx", "wh", "b"))
         if not self.training and not lstm.binarized:
             h_bound = lstm.h.bound * 2.0**-lstm.h.frac
             bound = wx.abs().sum(-1) * x_hat.abs().max() + wh.abs().sum(-1) * h_bound + b.abs()
-            _check_exact("z", bound, lstm.z_frac)
+            _check_exact(named("z"), bound, lstm.z_frac)
         zx = x_hat @ wx.flatten(0, 1).T + b.flatten()
         c, h = (a[name][0] if name in a else None for name in ("c", "h"))
         return lstm_function(lstm, zx, wh.flatten(0, 1), a.get("gates"), c, h)
 
-    def _stored(self, name: str, value: Tensor) -> Tensor:
-        """x or weights as they are stored, reconstructed."""
-        if name not in self.factors:
+    def _stored(self, name: str, value: Tensor, layer: int | None = None) -> Tensor:
+        """x or weights (of a layer) as they are stored, reconstructed."""
+        full = name if layer is None else of_layer(name, layer)
+        if full not in self.factors:
             return fixed_point(value, self.numbers.fixed(name))
-        a = self._factors(name)().to(value.dtype)
-        return binarize(value, a.view(a.shape[0], *(1,) * (value.dim() - 1), -1) if name in GROUPS else a[0])
+        a = self._factors(full)().to(value.dtype)
+        return binarize(value, a.view(a.shape[0], *(1,) * (value.dim() - 1), -1) if len(a) == 4 else a[0])
 
     def _logits(self, h: Tensor) -> Tensor:
         """Logits of the last hidden state, or their sum over all of them."""

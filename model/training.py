@@ -21,7 +21,7 @@ from model.data import Dataset
 from model.factors import Factors
 from model.family import FACTOR_RULES, FactorRule, Family
 from model.layers import FloatNetwork, MlbNetwork
-from model.spec import MAX_LEVELS, Pool
+from model.spec import MAX_LAYERS, MAX_LEVELS, Pool
 
 Progress = Callable[[str, int, int, float, float], None]  #: phase, epochs done, of, training loss, validation accuracy
 
@@ -42,8 +42,8 @@ class TrainConfig:
         A and W, 1 to 5, of what MuBiNN1 and MuBiNN2 binarize.
     factors
         What scaling factors may be; of MuBiNN1 powers of two.
-    hidden
-        LSTM units.
+    layers, hidden
+        LSTM layers, and units of each.
     epochs_float, epochs
         Epochs of the float network and of the one for hardware.
     seed
@@ -62,6 +62,7 @@ class TrainConfig:
     activation_levels: int = 3
     weight_levels: int = 3
     factors: FactorRule = FactorRule.FREE
+    layers: int = 1
     hidden: int = 32
     epochs_float: int = 60
     epochs: int = 60
@@ -80,6 +81,7 @@ class TrainConfig:
         if (rules := FACTOR_RULES.get(self.family)) and self.factors not in rules:
             raise TrainingError(f"Factors of {self.family.value} must be {rules[0].value}, not {self.factors.value!r}")
         for name, value, high in (
+            ("layers", self.layers, MAX_LAYERS),
             ("hidden units", self.hidden, 1024),
             ("epochs", self.epochs, 100_000),
             ("float epochs", self.epochs_float, 100_000),
@@ -150,7 +152,7 @@ def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) 
     features = data.x.shape[2]
     run = _Run(config, data, folder)
 
-    float_network = FloatNetwork(features, config.hidden, data.classes, config.pool)
+    float_network = FloatNetwork(features, config.hidden, data.classes, config.pool, config.layers)
     float_score = run.fit("float", float_network, parts, config.epochs_float, config.rate_float, progress)
     trained = Trained(float_network=float_network, network=None, scaling=scaling, validation={"float": float_score})
     if config.family is Family.FLOAT:
@@ -169,6 +171,7 @@ def untrained(config: TrainConfig, data: Dataset) -> MlbNetwork:
     steps, features = data.x.shape[1:]
     return MlbNetwork(
         features=features,
+        layers=config.layers,
         hidden=config.hidden,
         classes=data.classes,
         pool=config.pool,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 
 from model import bundle, golden
 from model.data import Dataset
-from model.spec import Datapath, FixedSpec, Folding, MlbSpec, Quantity
+from model.spec import Datapath, FixedSpec, Folding, MlbSpec, Quantity, of_layer
 from model.training import Progress, TrainConfig, predictions, train
 
 
@@ -101,44 +102,46 @@ def train_to_bundle(
 
 def describe(b: bundle.Bundle) -> dict[str, Any]:
     """What is in a bundle: sizes, formats, memory bits and operations."""
-    dots = b.network.lstm.dots(0)
-    network, lstm, dense = b.network, b.network.lstm, b.network.dense
-    h, f, c, a, w = lstm.hidden, lstm.features, dense.classes, lstm.activation_levels, lstm.weight_levels
-    quantities: dict[str, tuple[Quantity, ...]] = {
-        "x": (lstm.x,),
-        "h": (lstm.h,),
-        "c": (lstm.c,),
-        "gates i f g o": lstm.gates,
-        "wx": lstm.wx,
-        "wh": lstm.wh,
-        "b": lstm.b,
-        "dense w": (dense.w,),
-        "dense b": (dense.b,),
-    }
+    network, dense = b.network, b.network.dense
+    a, w = (max(getattr(l, f"{kind}_levels") for l in network.layers) for kind in ("activation", "weight"))
+    quantities: dict[str, tuple[Quantity, ...]] = {}
+    formats: dict[str, str | list[str]] = {"input": str(network.source)}
+    state_bits, xnors, multiplications = {}, 0, 0
+    for layer, lstm in enumerate(network.layers):
+        named = partial(of_layer, layer=layer)
+        stored = {"x": (lstm.x,), "h": (lstm.h,), "c": (lstm.c,), "gates": lstm.gates}
+        stored |= {"wx": lstm.wx, "wh": lstm.wh, "b": lstm.b}
+        quantities |= {named(name): specs for name, specs in stored.items()}
+        numbers = {name: str(specs[0].format) for name, specs in stored.items() if isinstance(specs[0], FixedSpec)}
+        formats |= {named(name): text for name, text in numbers.items()}
+        formats[named("z")] = [str(lstm.z_format(k)) for k in range(4)]
+        formats[named("sigmoid")] = f"{lstm.sigmoid.source} -> {lstm.sigmoid.target}"
+        formats[named("tanh")] = f"{lstm.tanh.source} -> {lstm.tanh.target}"
+        formats[named("c_raw")], formats[named("h_raw")] = str(lstm.c_raw_format), str(lstm.mac.format)
+        bits = {"x": lstm.features * lstm.x.width, "h": 2 * lstm.hidden * lstm.h.width, "c": lstm.hidden * lstm.c.width}
+        state_bits |= {named(name): number for name, number in bits.items()}
+        for dot in lstm.dots(0):
+            products = 4 * lstm.hidden * dot.n
+            xnors += products * dot.x.width * dot.w.width if dot.binarized else 0
+            multiplications += 0 if dot.binarized else products
+    quantities |= {"dense_w": (dense.w,), "dense_b": (dense.b,)}
+    numbers = {name: str(quantities[name][0].format) for name in ("dense_w", "dense_b")}
+    formats |= {name: text for name, text in numbers.items() if isinstance(quantities[name][0], FixedSpec)}
     return {
         "data": b.design.provenance.data,
         "family": b.design.provenance.settings.get("family", "mubinn2"),
         "metrics": b.design.provenance.metrics,
         "settings": b.design.provenance.settings,
-        "features": f,
-        "hidden": h,
-        "classes": c,
+        "features": network.features,
+        "hidden": [lstm.hidden for lstm in network.layers],
+        "classes": dense.classes,
         "activation_levels": a,
         "weight_levels": w,
         "pool": dense.pool.value,
         "max_steps": dense.max_steps,
         "folding": asdict(b.design.folding),
         "datapath": b.design.datapath.value,
-        "formats": {
-            "input": str(lstm.source),
-            **{name: str(q[0].format) for name, q in quantities.items() if isinstance(q[0], FixedSpec)},
-            "z": [str(lstm.z_format(k)) for k in range(4)],
-            "sigmoid": f"{lstm.sigmoid.source} -> {lstm.sigmoid.target}",
-            "tanh": f"{lstm.tanh.source} -> {lstm.tanh.target}",
-            "c_raw": str(lstm.c_raw_format),
-            "h_raw": str(lstm.mac.format),
-            "logits": str(network.logit_format),
-        },
+        "formats": {**formats, "logits": str(network.logit_format)},
         "factors": {
             name: [[v * 2.0**-m.frac for v in m.factors] for m in specs if isinstance(m, MlbSpec)]
             for name, specs in quantities.items()
@@ -147,9 +150,9 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
         "weight_bits": {
             name: int(np.prod(shape)) * stored[0].width for name, (shape, stored) in network.weight_specs().items()
         },
-        "state_bits": {"x": f * lstm.x.width, "h": 2 * h * lstm.h.width, "c": h * lstm.c.width},
-        "xnor_operations_per_step": 4 * h * sum(d.n for d in dots if d.binarized) * a * w,
-        "multiplications_per_step": 4 * h * sum(d.n for d in dots if not d.binarized),
+        "state_bits": state_bits,
+        "xnor_operations_per_step": xnors,
+        "multiplications_per_step": multiplications,
         "test_sequences": len(b.labels),
         "steps": int(b.samples.shape[1]),
     }

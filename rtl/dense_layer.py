@@ -9,7 +9,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from model.spec import MlbAccumulatorSpec, MlbDotSpec, Pool, Schedule
-from rtl.lstm_layer import Beat
+from rtl.beat import Beat
 from rtl.mlb_accumulator import MlbAccumulator
 from rtl.quantity import start_value
 from rtl.shapes import code_shape, codes, shape_of
@@ -32,7 +32,7 @@ class DenseLayer(Unit):
     beat : In; see :class:`Beat`
     weights, bias : In; memory words of the beat announced one cycle before
     lanes : In; the codes of h that belong to that beat
-    turn : Out; ``lanes`` were used
+    turn : Out; they were used
     logits : Out; ``classes`` numbers of ``logit_format``
     label : Out; index of the largest
     done : Out
@@ -51,7 +51,7 @@ class DenseLayer(Unit):
 
     def __init__(self, schedule: Schedule) -> None:
         self.spec = schedule
-        network, lanes = schedule.network, schedule.h_lanes
+        network, lanes = schedule.network, schedule.layers[-1].h_lanes
         classes = network.dense.classes
         super().__init__(
             {
@@ -59,7 +59,7 @@ class DenseLayer(Unit):
                 "beat": In(Beat),
                 "weights": In(codes(network.dense.w, lanes)),
                 "bias": In(code_shape(network.dense.b)),
-                "lanes": In(codes(network.lstm.h, lanes)),
+                "lanes": In(codes(network.layers[-1].h, lanes)),
                 "turn": Out(1),
                 "logits": Out(data.ArrayLayout(shape_of(network.logit_format), classes)),
                 "label": Out(range(classes)),
@@ -69,8 +69,8 @@ class DenseLayer(Unit):
 
     def build(self) -> Module:
         m = Module()
-        s, network = self.spec, self.spec.network
-        h, dense, number = network.lstm.h, network.dense, shape_of(network.logit_format)
+        s, network = self.spec.layers[-1], self.spec.network
+        h, dense, number = network.layers[-1].h, network.dense, shape_of(network.logit_format)
         read, summed = Signal(Beat), Signal(Beat)
         m.d.sync += [read.eq(self.beat), summed.eq(read)]
         m.d.comb += self.turn.eq(read.valid)
@@ -78,7 +78,7 @@ class DenseLayer(Unit):
         dot = MlbDotSpec(n=s.h_lanes, x=h, w=dense.w)
         adder: Any = MlbAccumulator(MlbAccumulatorSpec(dots=(dot,), total=network.logit_format))
         m.submodules.mlb_accumulator = adder
-        start = start_value(dense.b, self.bias, h.frac, s.logit_start, network.logit_format)
+        start = start_value(dense.b, self.bias, h.frac, self.spec.logit_start, network.logit_format)
         total = Signal(number, reset_less=True)
         m.d.comb += [
             adder.before.eq(start if s.beats == 1 else Mux(read.first, start, total)),

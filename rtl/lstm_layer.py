@@ -1,23 +1,17 @@
-"""The LSTM layer: ``pe`` units, the codes of x, h and c, and the pipeline between them."""
+"""An LSTM layer: ``pe`` units, the codes of x, h and c, and the pipeline between them."""
+
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import Schedule, Weights
+from model.spec import LayerSchedule, Weights, of_layer
+from rtl.beat import Beat
 from rtl.lstm_unit import GateConstants, LstmUnit, unit_weights
 from rtl.quantity import quantize
 from rtl.shapes import codes, named, shape_of
 from rtl.unit import Unit
-
-
-class Beat(data.Struct):
-    """A cycle of work, announced with the address of its weights."""
-
-    valid: 1
-    first: 1  #: of its group of units (of its class)
-    last: 1  #: of its group (of its class)
-    final: 1  #: of the whole step (of the whole pass)
 
 
 def repeated(code: int, width: int, count: int) -> Const:
@@ -25,12 +19,31 @@ def repeated(code: int, width: int, count: int) -> Const:
     return Const(sum((code & ((1 << width) - 1)) << (width * i) for i in range(count)), width * count)
 
 
-def _of_unit(weights: Weights, unit: int) -> tuple[GateConstants, ...]:
-    """The weights of one unit, for each gate."""
+#: The weights of each unit, where they are constants.
+LayerConstants = tuple[tuple[GateConstants, ...], ...]
+
+
+def layer_constants(weights: Weights, layer: int) -> LayerConstants:
+    """The weights of each unit of a layer, for each gate."""
+    wx, wh, b = (weights[of_layer(name, layer)] for name in ("wx", "wh", "b"))
     return tuple(
-        (tuple(wx.tolist()), tuple(wh.tolist()), int(b))
-        for wx, wh, b in zip(*(weights[name][:, unit] for name in ("wx", "wh", "b")), strict=True)
+        tuple((tuple(wx[k, unit].tolist()), tuple(wh[k, unit].tolist()), int(b[k, unit])) for k in range(4))
+        for unit in range(b.shape[1])
     )
+
+
+def layer_inputs(schedule: LayerSchedule) -> data.ArrayLayout:
+    """What becomes x of a step: numbers to be stored as x, or codes of x as they are."""
+    lstm, source = schedule.lstm, schedule.source
+    return codes(lstm.x, lstm.features) if source is None else data.ArrayLayout(shape_of(source), lstm.features)
+
+
+def weight_ports(schedule: LayerSchedule) -> dict[str, Any]:
+    """The ports for memory words: of all weights of a beat, and of the biases of a group."""
+    return {
+        "weights": In(data.ArrayLayout(data.ArrayLayout(unit_weights(schedule), 4), schedule.pe)),
+        "biases": In(data.ArrayLayout(codes(schedule.lstm.b[0], 4), schedule.pe)),
+    }
 
 
 class LstmLayer(Unit):
@@ -52,50 +65,44 @@ class LstmLayer(Unit):
 
     Ports
     -----
-    load, samples : In; take a new x_t, features in the input format
+    load, inputs : In; take a new x_t: ``features`` numbers of ``schedule.source``, or codes of x where that is None
     restart : In; a new sequence follows
     beat : In; see :class:`Beat`
     weights, biases : In; memory words of the beat announced one cycle before; absent if they are constants
     turn : In; turn h by one beat's lanes (for the dense layer)
-    lanes : Out; the first ``h_lanes`` codes of h
+    h : Out; its codes, those of ``hidden`` units and of padding lanes; turned by ``h_lanes`` in each beat
     done : Out; the step is complete, h is new from the next cycle on
     """
 
     SEQUENTIAL = True
     load: Value
-    samples: data.View
+    inputs: data.View
     restart: Value
     beat: Beat
     weights: data.View
     biases: data.View
     turn: Value
-    lanes: data.View
+    h: data.View
     done: Value
 
-    def __init__(self, schedule: Schedule, constants: Weights | None = None) -> None:
-        self.spec = schedule
-        lstm = schedule.network.lstm
-        weights = {
-            "weights": In(data.ArrayLayout(data.ArrayLayout(unit_weights(schedule), 4), schedule.pe)),
-            "biases": In(data.ArrayLayout(codes(lstm.b[0], 4), schedule.pe)),
-        }
-        self.constants = None if constants is None else [_of_unit(constants, p) for p in range(schedule.pe)]
+    def __init__(self, schedule: LayerSchedule, constants: LayerConstants | None = None) -> None:
+        self.spec, self.constants, self.variant = schedule, constants, (constants,)
         super().__init__(
             {
-                **(weights if constants is None else {}),
+                **(weight_ports(schedule) if constants is None else {}),
                 "load": In(1),
-                "samples": In(data.ArrayLayout(shape_of(lstm.source), lstm.features)),
+                "inputs": In(layer_inputs(schedule)),
                 "restart": In(1),
                 "beat": In(Beat),
                 "turn": In(1),
-                "lanes": Out(codes(lstm.h, schedule.h_lanes)),
+                "h": Out(codes(schedule.lstm.h, schedule.beats * schedule.h_lanes)),
                 "done": Out(1),
             }
         )
 
     def build(self) -> Module:
         m = Module()
-        s, lstm = self.spec, self.spec.network.lstm
+        s, lstm = self.spec, self.spec.lstm
         hidden, x_bits, h_bits, c_bits = lstm.hidden, lstm.x.width, lstm.h.width, lstm.c.width
         h_zero, c_zero = int(lstm.h.quantize(0, 0)), int(lstm.c.quantize(0, 0))
         # Lanes past the end hold code 0 for ever: they come back with every turn.
@@ -121,13 +128,16 @@ class LstmLayer(Unit):
         h_next = Signal(h_bits * s.groups * s.pe, reset_less=True)
         c = Signal(c_bits * s.groups * s.pe, reset_less=True)
 
-        stored_x = [quantize(m, f"x_{i}", lstm.x, lstm.source, self.samples[i]) for i in range(lstm.features)]
+        stored_x = [
+            self.inputs[i] if s.source is None else quantize(m, f"x_{i}", lstm.x, s.source, self.inputs[i])
+            for i in range(lstm.features)
+        ]
         with m.If(self.load):
             m.d.sync += x.eq(Cat(*stored_x))
         with m.Elif(read.valid):
             m.d.sync += x.eq(x.rotate_right(x_bits * s.x_lanes))
 
-        m.d.comb += self.lanes.eq(h)
+        m.d.comb += self.h.eq(h)
         with m.If(self.restart):
             m.d.sync += h.eq(h_init)
         with m.Elif(self.done):

@@ -9,7 +9,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import GATES, MlbAccumulatorSpec, MlbDotSpec, Schedule
+from model.spec import GATES, LayerSchedule, MlbAccumulatorSpec, MlbDotSpec
 from rtl.cell_code import CellCode
 from rtl.gate_code import GateCode
 from rtl.hidden_code import HiddenCode
@@ -19,9 +19,9 @@ from rtl.shapes import code_shape, codes, named, shape_of
 from rtl.unit import Unit
 
 
-def unit_weights(schedule: Schedule) -> data.StructLayout:
+def unit_weights(schedule: LayerSchedule) -> data.StructLayout:
     """The weights of one gate of one unit in one beat."""
-    lstm = schedule.network.lstm
+    lstm = schedule.lstm
     return data.StructLayout({"x": codes(lstm.wx[0], schedule.x_lanes), "h": codes(lstm.wh[0], schedule.h_lanes)})
 
 
@@ -73,8 +73,8 @@ class LstmUnit(Unit):
     c_now: Value
     h_new: Value
 
-    def __init__(self, schedule: Schedule, constants: tuple[GateConstants, ...] | None = None) -> None:
-        self.spec, self.lstm = schedule, schedule.network.lstm
+    def __init__(self, schedule: LayerSchedule, constants: tuple[GateConstants, ...] | None = None) -> None:
+        self.spec, self.lstm = schedule, schedule.lstm
         self.constants, self.variant = constants, (constants,)
         lstm = self.lstm
         weights = {

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from model.spec import LOAD_WIDTH, MemoryImage, Pool, Schedule, Weights, memory_images
+from model.spec import LOAD_WIDTH, Pool, Schedule, Weights, memory_images, of_layer
+from rtl.beat import BeatCounter
 from rtl.dense_layer import DenseLayer
-from rtl.lstm_layer import Beat, LstmLayer
+from rtl.lstm_layer import LstmLayer, layer_constants
+from rtl.lstm_stage import LstmStage
 from rtl.shapes import shape_of
 from rtl.unit import Unit
 from rtl.weight_loader import WeightLoader
@@ -16,12 +20,17 @@ from rtl.weight_memory import WeightMemory, WeightStorage
 
 
 class Network(Unit):
-    """A whole network: LSTM layer, dense layer, argmax, and the sequencer that drives them.
+    """A whole network: LSTM layers, dense layer, argmax, and the sequencer of the last layer and the dense one::
+
+        i -> stage 0 -> stage 1 -> ... -> last LSTM layer -> dense layer -> o
+
+    Every layer but the last is a stage of a pipeline of time steps, see :class:`LstmStage`; of one layer there is only
+    the last. The dense layer turns the h of the last one, which begins its next step after that.
 
     Latency and throughput: ``Schedule.sequence_cycles(steps)`` cycles from the first x_t being taken until
-    the result is valid; x_t is taken once every ``Schedule.step_cycles`` cycles (with ``Pool.MEAN``, plus
-    ``Schedule.dense_cycles``). Numbers: those of :func:`model.golden.run`. ``rst`` is synchronous; it
-    only reaches the sequencer, which then clears the layers for a new sequence in one cycle.
+    the result is valid, if no sequence before is left inside; ``Schedule.result_cycles`` for sequences that follow at
+    once. Numbers: those of :func:`model.golden.run`. ``rst`` is synchronous; it only reaches the sequencers, which then
+    clear the layers for a new sequence in one cycle.
 
     Parameters
     ----------
@@ -31,7 +40,8 @@ class Network(Unit):
         Where the weights are. ``EXTERNAL`` adds, for each memory, the ports ``<name>_addr`` (Out) and
         ``<name>_data`` (In), the word of the address one cycle before. ``LOAD`` adds the stream ``w``: after a
         reset no sample is taken until the beats of :func:`model.spec.load_stream` are, one a cycle. Between
-        two sequences another beat begins a new load, before any sample that waits; within one it waits.
+        two sequences another beat begins a new load, before any sample that waits and when the results of all samples
+        before are taken; within one it waits.
 
     Ports
     -----
@@ -54,11 +64,13 @@ class Network(Unit):
         self.spec = schedule
         self.images, self.storage = memory_images(schedule, weights), storage
         # Where a step is one beat the sums themselves are made for the weights; elsewhere words are chosen.
-        one_beat = schedule.groups * schedule.beats == 1
-        self.constants = weights if storage is WeightStorage.CONST and one_beat else None
+        self.constants = [
+            layer_constants(weights, k) if storage is WeightStorage.CONST and s.groups * s.beats == 1 else None
+            for k, s in enumerate(schedule.layers)
+        ]
         network = schedule.network
-        lstm, classes = network.lstm, network.dense.classes
-        sample = data.StructLayout({"x": data.ArrayLayout(shape_of(lstm.source), lstm.features), "last": 1})
+        classes = network.dense.classes
+        sample = data.StructLayout({"x": data.ArrayLayout(shape_of(network.source), network.features), "last": 1})
         result = data.StructLayout(
             {
                 "label": range(classes),
@@ -76,74 +88,65 @@ class Network(Unit):
 
     def build(self) -> Module:
         m = Module()
-        s = self.spec
-        m.submodules.lstm_layer = lstm = LstmLayer(s, self.constants)
-        m.submodules.dense_layer = dense = DenseLayer(s)
-        blocks = max(s.groups, s.network.dense.classes)
-        last, address, beat = Signal(reset_less=True), Signal(range(blocks * s.beats)), Signal(range(s.beats))
-        block = Signal(range(blocks))  # a group of units, or a class
-        last_beat = beat == s.beats - 1
+        *below, s = self.spec.layers
+        constants, classes = self.constants[-1], self.spec.network.dense.classes
         loader = WeightLoader(self.images) if self.storage is WeightStorage.LOAD else None
-        ports = ((lstm, "weights"), (lstm, "biases"), (dense, "weights"), (dense, "bias"))
-        for image, (layer, name), at in zip(self.images, ports, (address, block, address, block), strict=True):
-            if name in layer.signature.members:
-                self._memory(m, image, at, getattr(layer, name), loader)
+        stages = [LstmStage(layer, fixed) for layer, fixed in zip(below, self.constants, strict=False)]
+        hold = Signal()  # no sample is taken
+        x = self._pipeline(m, stages, hold, loader)
+        m.submodules.lstm_layer = lstm = LstmLayer(s, constants)
+        m.submodules.dense_layer = dense = DenseLayer(self.spec)
+        counter = BeatCounter(max(s.groups, classes), s.beats)
+        if constants is None:
+            self._memory(m, of_layer("lstm_weights", len(below)), counter.address, lstm.weights, loader)
+            self._memory(m, of_layer("lstm_biases", len(below)), counter.block, lstm.biases, loader)
+        self._memory(m, "dense_weights", counter.address, dense.weights, loader)
+        self._memory(m, "dense_biases", counter.block, dense.bias, loader)
 
-        def run(layer_beat: Beat, blocks: int, following: str) -> None:
-            """A beat a cycle, for every group of units or every class."""
-            final = block == blocks - 1
-            m.d.comb += [
-                layer_beat.valid.eq(1),
-                layer_beat.first.eq(beat == 0),
-                layer_beat.last.eq(last_beat),
-                layer_beat.final.eq(final),
-            ]
-            m.d.sync += [address.eq(address + 1), beat.eq(beat + 1)]
-            with m.If(last_beat):
-                m.d.sync += [beat.eq(0), block.eq(block + 1)]
-                with m.If(final):
-                    m.d.sync += [address.eq(0), block.eq(0)]
-                    m.next = following
-
-        restart = Signal()
+        restart, last = Signal(), Signal(reset_less=True)
         m.d.comb += [lstm.restart.eq(restart), dense.restart.eq(restart)]
-        m.d.comb += [lstm.samples.eq(self.i.payload.x), lstm.turn.eq(dense.turn)]
+        m.d.comb += [lstm.inputs.eq(x.payload.x), lstm.turn.eq(dense.turn)]
         m.d.comb += [
-            dense.lanes.eq(lstm.lanes),
+            dense.lanes.eq(lstm.h),  # the first of them
             self.o.payload.logits.eq(dense.logits),
             self.o.payload.label.eq(dense.label),
         ]
         between = Signal(reset_less=True)  # two sequences
+        empty = Cat(between, *(stage.idle for stage in stages)).all()  # nothing of a sequence is inside
+        if loader:
+            m.d.comb += hold.eq((stages[0].between if stages else between) & self.w.valid)
         with m.FSM():
             with m.State("RESTART"):  # after a reset; the data registers themselves have none
                 m.d.comb += restart.eq(1)
                 m.d.sync += between.eq(1)
+                if loader:
+                    m.d.comb += hold.eq(1)
                 m.next = "WEIGHTS" if loader else "LOAD"
             if loader:
                 m.submodules.weight_loader = loader
                 m.d.comb += [loader.w.valid.eq(self.w.valid), self.w.ready.eq(loader.w.ready)]
                 with m.State("WEIGHTS"):
-                    m.d.comb += loader.enable.eq(1)
+                    m.d.comb += [hold.eq(1), loader.enable.eq(1)]
                     with m.If(loader.last):
                         m.next = "LOAD"
             with m.State("LOAD"):
-                m.d.comb += lstm.load.eq(self.i.valid & self.i.ready)
-                m.d.comb += self.i.ready.eq(~(between & self.w.valid) if loader else 1)
+                m.d.comb += lstm.load.eq(x.valid & x.ready)
+                m.d.comb += x.ready.eq(1)
                 with m.If(lstm.load):
-                    m.d.sync += [last.eq(self.i.payload.last), between.eq(0)]
+                    m.d.sync += [last.eq(x.payload.last), between.eq(0)]
                     m.next = "STEP"
                 if loader:
-                    with m.Elif(~self.i.ready):
+                    with m.Elif(empty & self.w.valid):
                         m.next = "WEIGHTS"
             with m.State("STEP"):
-                run(lstm.beat, s.groups, "STEP_END")
+                counter.run(m, lstm.beat, s.groups, "STEP_END")
             with m.State("STEP_END"), m.If(lstm.done):
                 m.next = "DENSE"
-                if s.network.dense.pool is Pool.LAST:
+                if self.spec.network.dense.pool is Pool.LAST:
                     with m.If(~last):
                         m.next = "LOAD"
             with m.State("DENSE"):
-                run(dense.beat, s.network.dense.classes, "DENSE_END")
+                counter.run(m, dense.beat, classes, "DENSE_END")
             with m.State("DENSE_END"), m.If(dense.done):
                 m.next = "LOAD"
                 with m.If(last):
@@ -156,21 +159,41 @@ class Network(Unit):
                     m.next = "LOAD"
         return m
 
-    def _memory(
-        self, m: Module, image: MemoryImage, address: Signal, port: object, loader: WeightLoader | None
-    ) -> None:
+    def _pipeline(self, m: Module, stages: list[LstmStage], hold: Signal, loader: WeightLoader | None) -> Any:
+        """Connect the stages one behind the other, from port ``i`` on; the stream that the last layer takes."""
+        given: Any = stream.Signature(self.i.payload.shape()).create()
+        m.d.comb += [
+            given.payload.eq(self.i.payload),
+            given.valid.eq(self.i.valid & ~hold),
+            self.i.ready.eq(given.ready & ~hold),
+        ]
+        for layer, stage in enumerate(stages):
+            m.submodules[f"lstm_stage_{layer}"] = stage
+            m.d.comb += [
+                stage.i.payload.eq(given.payload),
+                stage.i.valid.eq(given.valid),
+                given.ready.eq(stage.i.ready),
+            ]
+            if stage.constants is None:
+                self._memory(m, of_layer("lstm_weights", layer), stage.address, stage.weights, loader)
+                self._memory(m, of_layer("lstm_biases", layer), stage.group, stage.biases, loader)
+            given = stage.o
+        return given
+
+    def _memory(self, m: Module, name: str, address: Value, port: Any, loader: WeightLoader | None) -> None:
         """Connect a layer's weight port to its memory, inside or outside."""
         if self.storage is WeightStorage.EXTERNAL:
-            m.d.comb += getattr(self, f"{image.name}_addr").eq(address)
-            word = getattr(self, f"{image.name}_data")
+            m.d.comb += getattr(self, f"{name}_addr").eq(address)
+            word = getattr(self, f"{name}_data")
         else:
-            m.submodules[image.name] = memory = WeightMemory(image, self.storage)
+            number = [image.name for image in self.images].index(name)
+            m.submodules[name] = memory = WeightMemory(self.images[number], self.storage)
             m.d.comb += memory.addr.eq(address)
             word = memory.data
             if loader:
                 m.d.comb += [
-                    memory.write.eq(loader.write[self.images.index(image)] << loader.chunk),
+                    memory.write.eq(loader.write[number] << loader.chunk),
                     memory.write_addr.eq(loader.address),
                     memory.write_data.eq(self.w.payload),
                 ]
-        m.d.comb += (port if isinstance(port, Signal) else port.as_value()).eq(word)  # type: ignore[attr-defined]
+        m.d.comb += (port if isinstance(port, Signal) else port.as_value()).eq(word)

@@ -48,12 +48,13 @@ def main(
             for pe, simd, stall in FOLDINGS:
                 start = time.monotonic()
                 schedule = Schedule(network=loaded.network, folding=Folding(pe=pe, simd=simd))
+                (layer,) = schedule.layers
                 result = simulate(
                     schedule, loaded.weights, loaded.samples[: SEQUENCES[name]],
                     folder=folder / f"sim-{pe}-{simd}", simulator=chosen, stall=stall,
                 )  # fmt: skip
                 out.print(
-                    f"| {name} | ({a},{w}) | {schedule.pe} | {schedule.x_lanes} + {schedule.h_lanes} | {stall:.0%} "
+                    f"| {name} | ({a},{w}) | {layer.pe} | {layer.x_lanes} + {layer.h_lanes} | {stall:.0%} "
                     f"| {result.sequences} | {result.compared:,} | {result.differing} | {result.cycles:,} "
                     f"| {time.monotonic() - start:.0f} |",
                     soft_wrap=True,

@@ -17,10 +17,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from model import bundle as bundles
-from model.spec import Datapath, Folding, LstmSpec, Schedule
+from model.spec import Datapath, Folding, NetworkSpec, Schedule
 from rtl.weight_memory import WeightStorage
 from sim.simulators import SimulationError
-from synth.datapath import measure, smallest
+from synth.datapath import areas, measure, smallest
 from synth.errors import SynthError
 
 out = Console(highlight=False, emoji=False)
@@ -117,28 +117,31 @@ def open_bundle(
     loaded = bundles.load(path)
     own = loaded.design.folding
     folding = Folding(pe=own.pe if pe is None else pe, simd=own.simd if simd is None else simd)
-    chosen = loaded.design.datapath if datapath is None else resolve(datapath, loaded.network.lstm, liberty)
+    chosen = loaded.design.datapath if datapath is None else resolve(datapath, loaded.network, liberty)
     return loaded, Schedule(network=loaded.network, folding=folding, datapath=chosen)
 
 
-def resolve(choice: DatapathChoice, lstm: LstmSpec, liberty: Path | None) -> Datapath:
+def resolve(choice: DatapathChoice, network: NetworkSpec, liberty: Path | None) -> Datapath:
     """The datapath that is meant; ``auto`` synthesizes each, and says on standard error what it found."""
     if choice is not DatapathChoice.AUTO:
         return Datapath(choice.value)
     with err.status("auto") as status:
-        reports = measure(lstm, liberty=liberty, progress=status.update)
-    chosen, unit = smallest(reports), next(iter(reports.values()))
-    areas = ", ".join(f"{path} {report.area:,.1f}" for path, report in reports.items())
-    err.print(f"Datapath {chosen} is the smallest: {areas} {unit.area_unit} a hidden unit ({unit.library})")
+        layers = [measure(lstm, liberty=liberty, progress=status.update) for lstm in network.layers]
+    found = areas(layers)
+    chosen, unit = smallest(found), next(iter(layers[0].values()))
+    listed = ", ".join(f"{path} {area:,.1f}" for path, area in found.items())
+    each = "a hidden unit" if len(layers) == 1 else "a hidden unit of each layer"
+    err.print(f"Datapath {chosen} is the smallest: {listed} {unit.area_unit} {each} ({unit.library})")
     return chosen
 
 
 def built_as(schedule: Schedule) -> str:
     """Folding and datapath as built."""
-    return (
-        f"pe {schedule.pe}, {schedule.x_lanes} + {schedule.h_lanes} inputs a cycle: "
-        f"{schedule.groups} groups of units x {schedule.beats} beats, datapath {schedule.datapath}"
+    layers = "; ".join(
+        f"pe {s.pe}, {s.x_lanes} + {s.h_lanes} inputs a cycle: {s.groups} groups of units x {s.beats} beats"
+        for s in schedule.layers
     )
+    return f"{layers}, datapath {schedule.datapath}"
 
 
 def one_of(bundle: object, unit: str | None, settings: list[str] | None, *of_bundle: object) -> None:

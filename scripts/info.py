@@ -16,12 +16,13 @@ def info(bundle: BundlePath, json: Json = False) -> None:
     about = describe(loaded)
     if json:
         return emit_json(about)
+    sizes = " -> ".join(map(str, (about["features"], *about["hidden"])))
     table(
         f"Bundle {bundle}",
         [
             (
                 "network",
-                f"LSTM {about['features']} -> {about['hidden']}, dense -> {about['classes']} on the {about['pool']} "
+                f"LSTM {sizes}, dense -> {about['classes']} on the {about['pool']} "
                 f"hidden state, {about['family']} ({about['activation_levels']},{about['weight_levels']})",
             ),
             ("trained on", f"{about['data']}, seed {about['settings']['seed']}"),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -83,7 +83,6 @@ def example_lstm(levels: int = 3) -> LstmSpec:
     return LstmSpec(
         features=8,
         hidden=32,
-        source=numbers.source,
         x=gate(72, 33, 19, offset=0),
         h=gate(37, 22, 8, offset=0),
         c=gate(66, 33, 16, offset=0),
@@ -99,16 +98,20 @@ def example_lstm(levels: int = 3) -> LstmSpec:
 def quantizers(lstm: LstmSpec) -> Iterator[Claim]:
     """Comparisons with constants against the chain of signs and residuals."""
     named = {
-        "x": MlbQuantizerSpec(source=lstm.source, mlb=binarized(lstm.x)),
         "gate i": MlbQuantizerSpec(source=lstm.sigmoid.target, mlb=binarized(lstm.gates[0])),
         "c": MlbQuantizerSpec(source=lstm.c_raw_format, mlb=binarized(lstm.c)),
         "h": MlbQuantizerSpec(source=lstm.mac.format, mlb=binarized(lstm.h)),
     }
     for name, spec in named.items():
-        size = f"{name}: {spec.source.width} bits to {spec.mlb.levels}"
-        yield Claim(claim="quantizer = golden function", size=size, optimized=MlbQuantizer(spec))
-        plain = PlainQuantizer(spec)
-        yield Claim(claim="quantizer = chain of signs", size=size, optimized=MlbQuantizer(spec), plain=plain)
+        yield from quantizer(name, spec)
+
+
+def quantizer(name: str, spec: MlbQuantizerSpec) -> Iterator[Claim]:
+    """The same for one of them."""
+    size = f"{name}: {spec.source.width} bits to {spec.mlb.levels}"
+    yield Claim(claim="quantizer = golden function", size=size, optimized=MlbQuantizer(spec))
+    plain = PlainQuantizer(spec)
+    yield Claim(claim="quantizer = chain of signs", size=size, optimized=MlbQuantizer(spec), plain=plain)
 
 
 def activations(lstm: LstmSpec) -> Iterator[Claim]:
@@ -158,7 +161,7 @@ def pointwise(lstm: LstmSpec) -> Iterator[Claim]:
                 )
 
 
-def sums(_: LstmSpec) -> Iterator[Claim]:
+def sums() -> Iterator[Claim]:
     """Compressors against a + b + c + ..."""
     for n in (2, 7, 16, 32):
         spec = PopcountSpec(n=n)
@@ -170,7 +173,7 @@ def sums(_: LstmSpec) -> Iterator[Claim]:
         yield Claim(claim="adder tree = plain sum", size=size, optimized=AdderTree(spec), plain=PlainSum(spec))
 
 
-def trees(_: LstmSpec) -> Iterator[Claim]:
+def trees() -> Iterator[Claim]:
     """Saturating trees: clamps that the ranges show to be idle left out, against a comparison at every node."""
     for leaves, node in ((4, 6), (8, 5)):
         number = Format(5)
@@ -184,7 +187,7 @@ def trees(_: LstmSpec) -> Iterator[Claim]:
         yield Claim(claim="pruned tree = tree with all clamps", size=size, optimized=AdderTree(spec), plain=whole)
 
 
-def matrices(_: LstmSpec) -> Iterator[Claim]:
+def matrices() -> Iterator[Claim]:
     """A shared matrix against its rows, each summed by itself."""
     for outputs, inputs, width in ((8, 8, 1), (8, 8, 2), (16, 12, 1), (6, 6, 4)):
         signs = random.Random(0)
@@ -197,7 +200,7 @@ def matrices(_: LstmSpec) -> Iterator[Claim]:
             yield Claim(claim=f"matrix sharing {sharing} = rows", size=size, optimized=shared, plain=rows)
 
 
-def dots(_: LstmSpec) -> Iterator[Claim]:
+def dots() -> Iterator[Claim]:
     """Compressed dot products against ordinary multiplications and additions."""
     for n, factors in ((4, (2, 1)), (2, (4, 2, 1)), (2, (90, 41, 20)), (3, (90, 41))):
         mlb = MlbSpec(factors=factors)
@@ -209,18 +212,18 @@ def dots(_: LstmSpec) -> Iterator[Claim]:
     yield Claim(claim=claim, size=size, optimized=MlbDot(constant), plain=PlainDot(constant))
 
 
-#: What is claimed of a network and of its parts; another family of claims is one more function here.
-FAMILIES: tuple[Callable[[LstmSpec], Iterator[Claim]], ...] = (
-    quantizers,
-    activations,
-    thresholds,
-    tables,
-    pointwise,
-    sums,
-    trees,
-    matrices,
-    dots,
-)
+#: What is claimed of a layer, and of units as such; another family of claims is one more function here.
+OF_LAYERS: tuple[Callable[[LstmSpec], Iterator[Claim]], ...] = (quantizers, activations, thresholds, tables, pointwise)
+OF_UNITS: tuple[Callable[[], Iterator[Claim]], ...] = (sums, trees, matrices, dots)
+
+
+def claims(source: Format, layers: Sequence[LstmSpec]) -> Iterator[Claim]:
+    """All claims of a network that takes samples of format ``source``."""
+    yield from quantizer("x", MlbQuantizerSpec(source=source, mlb=binarized(layers[0].x)))
+    for number, layer in enumerate(layers):
+        of = f"layer {number}, " if len(layers) > 1 else ""
+        yield from (replace(claim, size=of + claim.size) for family in OF_LAYERS for claim in family(layer))
+    yield from (claim for family in OF_UNITS for claim in family())
 
 
 def check(claim: Claim, folder: Path, timeout_s: float) -> Proof:
@@ -247,10 +250,11 @@ def main(
     json: Json = False,
 ) -> None:
     """Prove every claim and print claim, size, method and seconds; stop at the first that does not hold."""
-    lstm = example_lstm() if bundle is None else open_bundle(bundle)[0].network.lstm
+    network = None if bundle is None else open_bundle(bundle)[0].network
+    source, layers = (network.source, network.layers) if network else (NumberChoice().source, (example_lstm(),))
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch, err.status("proving") as status:
-        for claim in (c for family in FAMILIES for c in family(lstm)):
+        for claim in claims(source, layers):
             status.update(f"proving {claim.claim} ({claim.size})")
             proof = check(claim, Path(scratch) / str(len(rows)), timeout)
             rows.append({"claim": claim.claim, "size": claim.size, **proof._asdict()})

@@ -61,7 +61,8 @@ def train(
     factors: Annotated[
         FactorRule | None, typer.Option(help="Scaling factors of mubinn2; those of mubinn1 are pow2.")
     ] = None,
-    hidden: Annotated[int, typer.Option(help="LSTM units.")] = 32,
+    layers: Annotated[int, typer.Option(help="LSTM layers, one above the other.")] = 1,
+    hidden: Annotated[int, typer.Option(help="LSTM units of each layer.")] = 32,
     epochs: Annotated[int, typer.Option(help="Epochs of the network for hardware.")] = 60,
     epochs_float: Annotated[int, typer.Option(help="Epochs of the float network.")] = 60,
     pool: Annotated[Pool, typer.Option(help="Hidden state the dense layer reads.")] = Pool.LAST,
@@ -92,6 +93,7 @@ def train(
         factors=choose_factors(factors, family),
         activation_levels=activation,
         weight_levels=weight,
+        layers=layers,
         hidden=hidden,
         epochs=epochs,
         epochs_float=epochs_float,
@@ -107,7 +109,8 @@ def train(
     asked = usual if datapath is None or auto else Datapath(datapath.value)
     check_run(config, dataset, out_folder)
     if family is not Family.FLOAT:
-        asked.check(untrained(config, dataset).spec().lstm)
+        for lstm in untrained(config, dataset).spec().layers:
+            asked.check(lstm)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -135,7 +138,7 @@ def train(
             raise typer.Exit(130) from None
     if auto and result["bundle"]:
         written = bundles.load(out_folder / "bundle")
-        asked = resolve(DatapathChoice.AUTO, written.network.lstm, find_liberty())
+        asked = resolve(DatapathChoice.AUTO, written.network, find_liberty())
         bundles.save(replace(written, design=replace(written.design, datapath=asked)), out_folder / "bundle")
     result["datapath"] = asked.value
     if json:

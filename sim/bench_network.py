@@ -161,18 +161,18 @@ class Recorder:
         for stage in settings["stages"]:
             cycles = arrays[f"cycle_{stage['name']}"]
             fields = Fields(dut, stage["fields"], arrays, cycles.shape[0] * cycles.shape[1])
-            self._stages.append((stage["name"], handle(dut, stage["strobe"]), fields, cycles.reshape(-1)))
+            strobe, groups = handle(dut, stage["strobe"]), stage["groups"]
+            self._stages.append((stage["name"], strobe, fields, cycles.reshape(-1), groups))
         self._seen = dict.fromkeys((name for name, *_ in self._stages), 0)
-        self._groups = settings["groups"]
 
     def sample(self, cycle: int) -> None:
-        for name, strobe, fields, cycles in self._stages:
+        for name, strobe, fields, cycles, groups in self._stages:
             if strobe.value == 1:
                 count = self._seen[name]
                 assert count < len(cycles), f"{name} must be high {len(cycles)} times, and is again in cycle {cycle}"
                 self._seen[name] = count + 1
                 cycles[count] = cycle
-                fields.record(*divmod(count, self._groups))
+                fields.record(*divmod(count, groups))
 
 
 class Fields:

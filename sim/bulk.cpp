@@ -136,7 +136,7 @@ std::vector<Field> fields(Settings& s, const Design& design, int64_t* observed) 
 struct Stage {
     std::string name;
     Signal strobe;
-    int64_t *cycles, seen;
+    int64_t groups, *cycles, seen;
     std::vector<Field> values;
 };
 
@@ -202,7 +202,7 @@ void run(Settings& s) {
     Design design;
     auto& model = design.model;
     design.top = s.word("top");
-    auto sequences = s.number("sequences"), steps = s.number("steps"), groups = s.number("groups");
+    auto sequences = s.number("sequences"), steps = s.number("steps");
     auto patience = s.number("patience"), bytes = s.number("bytes"), size = s.number("size");
     if (bytes < int64_t(sizeof model.i___05Fpayload)) fail("A sample must fill i.payload");
     auto rows = mapped<uint8_t>(s.word("samples"), size_t(sequences * steps * bytes), false);
@@ -218,10 +218,10 @@ void run(Settings& s) {
     for (auto n = s.number("stages"); n > 0; --n) {
         auto name = s.word("stage");
         auto strobe = design.find(s.word("strobe"));
+        auto groups = s.number("groups");
         auto at = observed + s.number("cycle");
-        stages.push_back({name, strobe, at, 0, fields(s, design, observed)});
+        stages.push_back({name, strobe, groups, at, 0, fields(s, design, observed)});
     }
-    const auto total = sequences * steps * groups;
 
     model.rst = 1;
     for (int edge = 0; edge < 2; ++edge) {
@@ -237,10 +237,10 @@ void run(Settings& s) {
         model.clk = 0, model.eval();
         for (auto& stage : stages) {
             if (!*stage.strobe.data) continue;
-            if (stage.seen == total)
+            if (auto total = sequences * steps * stage.groups; stage.seen == total)
                 fail(stage.name + " must be high " + std::to_string(total) + " times, and is again in cycle " + std::to_string(cycle));
             stage.cycles[stage.seen] = cycle;
-            for (auto& field : stage.values) field.record(stage.seen / groups, stage.seen % groups);
+            for (auto& field : stage.values) field.record(stage.seen / stage.groups, stage.seen % stage.groups);
             ++stage.seen;
         }
         bool moved = source.sample(cycle);

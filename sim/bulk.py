@@ -94,7 +94,7 @@ def _words(
     """The settings file, in the order in which ``sim/bulk.cpp`` reads it."""
     (sequences,) = places["taken"][1]
     yield f"top {top}"
-    yield f"sequences {sequences} steps {settings['steps']} groups {settings['groups']}"
+    yield f"sequences {sequences} steps {settings['steps']}"
     yield f"patience {settings['patience']} bytes {row_bytes} size {size}"
     yield f"samples {folder / 'samples.bin'}\nobserved {folder / 'observed.bin'}\nprogress {folder / PROGRESS}"
     yield from (f"{name} {places[name][0]}" for name in ("taken", "cycle_logits", "cycles", "nanoseconds"))
@@ -106,7 +106,8 @@ def _words(
     yield from _fields(settings["results"], places, sequences)
     yield f"stages {len(settings['stages'])}"
     for stage in settings["stages"]:
-        yield f"stage {stage['name']} strobe {stage['strobe']} cycle {places['cycle_' + stage['name']][0]}"
+        cycles = places[f"cycle_{stage['name']}"][0]
+        yield f"stage {stage['name']} strobe {stage['strobe']} groups {stage['groups']} cycle {cycles}"
         yield from _fields(stage["fields"], places, sequences * settings["steps"])
 
 

@@ -30,7 +30,7 @@ SILENCE = 4  #: a design that does nothing for this many sequences' time is stuc
 
 PUBLIC = {
     TOP: ("clk", "rst", "i__*", "o__*", "w__*", "*_addr", "*_data"),
-    "lstm_layer": ("x", "*_valid"),
+    "lstm_layer*": ("x", "*_valid"),
     "lstm_unit*": ("z_*", "activation_*", "gate_*", "c_raw", "c", "t", "h_raw", "h_new"),
 }
 
@@ -42,6 +42,7 @@ class Difference:
     value: str
     sequence: int
     step: int | None
+    layer: int | None
     unit: int | None
     gate: str | None
     cycle: int | None
@@ -51,6 +52,7 @@ class Difference:
     def __str__(self) -> str:
         where = [f"sequence {self.sequence}"]
         where += [f"step {self.step}"] if self.step is not None else []
+        where += [f"layer {self.layer}"] if self.layer is not None else []
         where += (
             [f"{'feature' if self.value == 'x' else 'class' if self.value == 'logits' else 'unit'} {self.unit}"]
             if self.unit is not None
@@ -67,7 +69,8 @@ class Result:
     """The outcome of a simulation; ``labels`` are those of the Verilog, ``golden_labels`` what they should be.
 
     ``cycles`` counts from reset to the last result, a load of weights included; ``cycles_per_sequence`` from the
-    first sample being taken to the result being valid (None if they differ, as with stalls). ``run_s`` are the
+    first sample being taken to the result being valid, of the first sequence, which finds the hardware empty (None with
+    stalls); ``result_cycles`` from then to each result. ``run_s`` are the
     seconds of processor time (of one core) that the cycles took, ``total_s`` those that passed with building (unless
     that was done before) and start.
     """
@@ -80,6 +83,7 @@ class Result:
     golden_labels: NDArray[np.int64]
     cycles: int
     cycles_per_sequence: int | None
+    result_cycles: tuple[int, ...]
     run_s: float
     total_s: float
 
@@ -143,7 +147,7 @@ def simulate(
         timeout_s=timeout_s,
         on_progress=on_progress,
     )
-    return _compare(golden, observed, schedule, time.perf_counter() - start)
+    return _compare(golden, observed, schedule, stall, time.perf_counter() - start)
 
 
 def observe(
@@ -177,7 +181,6 @@ def observe(
         "arrays": probes.arrays(schedule, sequences, steps),
         "stages": [asdict(stage) for stage in probes.stages(schedule)],
         "results": [asdict(field) for field in probes.results(schedule)],
-        "groups": schedule.groups,
         "steps": steps,
         "stall": stall,
         "seed": seed,
@@ -202,16 +205,18 @@ def observe(
     )
 
 
-def _compare(golden: Trace, observed: dict[str, NDArray[np.int64]], schedule: Schedule, total_s: float) -> Result:
+def _compare(
+    golden: Trace, observed: dict[str, NDArray[np.int64]], schedule: Schedule, stall: float, total_s: float
+) -> Result:
     compared = differing = 0
     first: tuple[tuple[int, int, int], Difference] | None = None
-    for order, (name, stage) in enumerate(probes.computed(schedule).items()):
-        expected, got = np.asarray(getattr(golden, name)), observed[name]
+    for order, value in enumerate(probes.computed(schedule)):
+        expected, got = np.asarray(value.of(golden)), observed[value.array]
         wrong = np.flatnonzero(expected != got)
         compared, differing = compared + expected.size, differing + len(wrong)
         if not len(wrong):
             continue
-        cycles = _cycles_of(observed[f"cycle_{stage}"], expected.shape, name, schedule).ravel()[wrong]
+        cycles = _cycles_of(observed[value.cycles], expected.shape, value, schedule).ravel()[wrong]
         seen = np.where(cycles < 0, np.iinfo(np.int64).max, cycles)
         place = int(wrong[np.argmin(seen)])
         key = (int(seen.min()), order, place)
@@ -219,14 +224,14 @@ def _compare(golden: Trace, observed: dict[str, NDArray[np.int64]], schedule: Sc
             first = (
                 key,
                 _difference(
-                    name,
+                    value,
                     np.unravel_index(place, expected.shape),
                     int(expected.flat[place]),
                     int(got.flat[place]),
                     int(seen.min()),
                 ),
             )
-    spent = observed["cycle_logits"] - observed["taken"]
+    spent = observed["cycle_logits"] - observed["taken"][0]
     return Result(
         sequences=len(golden.label),
         compared=compared,
@@ -235,29 +240,32 @@ def _compare(golden: Trace, observed: dict[str, NDArray[np.int64]], schedule: Sc
         labels=observed["label"],
         golden_labels=golden.label,
         cycles=int(observed["cycles"]),
-        cycles_per_sequence=int(spent[0]) if np.ptp(spent) == 0 else None,
+        cycles_per_sequence=None if stall else int(spent[0]),
+        result_cycles=tuple(spent.tolist()),
         run_s=int(observed["nanoseconds"]) / 1e9,
         total_s=total_s,
     )
 
 
-def _cycles_of(cycles: NDArray[np.int64], shape: tuple[int, ...], name: str, schedule: Schedule) -> NDArray[np.int64]:
-    """The cycle of every value: stages record one a group of units."""
-    if cycles.ndim == 1:
+def _cycles_of(
+    cycles: NDArray[np.int64], shape: tuple[int, ...], value: probes.Value, schedule: Schedule
+) -> NDArray[np.int64]:
+    """The cycle of every number: stages record one a group of units."""
+    if value.layer is None:
         return np.broadcast_to(cycles.reshape(-1, *(1,) * (len(shape) - 1)), shape)
-    if name == "x":
+    if value.name == "x":
         return np.broadcast_to(cycles[:, :, :1], shape)
-    units = np.repeat(cycles, schedule.pe, axis=2)[:, :, : shape[-1]]
+    units = np.repeat(cycles, schedule.layers[value.layer].pe, axis=2)[:, :, : shape[-1]]
     return np.broadcast_to(units[:, :, None, :] if len(shape) == 4 else units, shape)
 
 
-def _difference(name: str, place: tuple[Any, ...], expected: int, got: int, cycle: int) -> Difference:
+def _difference(value: probes.Value, place: tuple[Any, ...], expected: int, got: int, cycle: int) -> Difference:
     at = [int(i) for i in place]
-    inside = len(at) > 2  # x, and the values of units
     return Difference(
-        value=name,
+        value=value.name,
         sequence=at[0],
-        step=at[1] if inside else None,
+        step=None if value.layer is None else at[1],
+        layer=value.layer,
         unit=at[-1] if len(at) > 1 else None,
         gate=GATES[at[2]] if len(at) == 4 else None,
         expected=expected,

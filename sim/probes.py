@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from model.spec import GATES, Format, Schedule
+from model.golden import Trace
+from model.spec import GATES, Format, Schedule, of_layer
 from sim.job import UNKNOWN
 
-#: Which pipeline stage shows a value, if the datapath computes it; those of one stage are in order here.
+#: Which pipeline stage shows a value of a layer, if the datapath computes it; those of one stage are in order here.
 STAGE = {
     "x": "x_valid",
     "z": "gates_valid",
@@ -24,9 +25,8 @@ STAGE = {
     "t": "hidden_valid",
     "h_raw": "hidden_valid",
     "h": "hidden_valid",
-    "logits": "logits",
-    "label": "logits",
 }
+RESULTS = ("logits", "label")  #: values of a sequence, recorded when its result is taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,21 +56,52 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A pipeline stage: while signal ``strobe`` is high, its ``fields`` are those of one group of one step."""
+    """A pipeline stage of a layer: while ``strobe`` is high, its ``fields`` are those of one of its ``groups``."""
 
     name: str
     strobe: str
     fields: tuple[Field, ...]
+    groups: int
 
 
-def computed(schedule: Schedule) -> dict[str, str]:
-    """``STAGE`` of the values that the datapath computes."""
-    return {name: stage for name, stage in STAGE.items() if name not in schedule.datapath.uncomputed}
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """A named value: as it is called in :class:`model.golden.LayerTrace` (``Trace``, if ``layer`` is None)."""
+
+    name: str
+    layer: int | None
+
+    @property
+    def array(self) -> str:
+        """What its array is called: ``z_l0``."""
+        return self.name if self.layer is None else of_layer(self.name, self.layer)
+
+    @property
+    def cycles(self) -> str:
+        """The array of the cycles in which it is shown."""
+        return "cycle_logits" if self.layer is None else f"cycle_{of_layer(STAGE[self.name], self.layer)}"
+
+    def of(self, trace: Trace) -> NDArray[np.int64]:
+        """As the golden function computes it."""
+        return getattr(trace if self.layer is None else trace.layers[self.layer], self.name)
+
+
+def computed(schedule: Schedule) -> tuple[Value, ...]:
+    """The named values that the datapath computes, layer by layer."""
+    names = [name for name in STAGE if name not in schedule.datapath.uncomputed]
+    layers = [Value(name=name, layer=layer) for layer in range(len(schedule.layers)) for name in names]
+    return (*layers, *(Value(name=name, layer=None) for name in RESULTS))
 
 
 def stages(schedule: Schedule) -> tuple[Stage, ...]:
-    """The stages of the LSTM layer and the named values they show."""
-    lstm, pe, hidden, layer = schedule.network.lstm, schedule.pe, schedule.network.lstm.hidden, "lstm_layer"
+    """The stages of all LSTM layers and the named values they show."""
+    return tuple(stage for layer in range(len(schedule.layers)) for stage in _stages_of(schedule, layer))
+
+
+def _stages_of(schedule: Schedule, layer: int) -> tuple[Stage, ...]:
+    s = schedule.layers[layer]
+    lstm, pe, hidden = s.lstm, s.pe, s.lstm.hidden
+    path = "lstm_layer" if layer == len(schedule.layers) - 1 else f"lstm_stage_{layer}.lstm_layer"
     formats: dict[str, list[Format]] = {
         "z": [lstm.z_format(k) for k in range(len(GATES))],
         "activation": [lstm.activation(k).target for k in range(len(GATES))],
@@ -84,17 +115,18 @@ def stages(schedule: Schedule) -> tuple[Stage, ...]:
     found: dict[str, list[Field]] = {STAGE["x"]: []}
     x = lstm.x.code_format
     for i in range(lstm.features):
-        found[STAGE["x"]].append(
-            Field(array="x", place=i, signal=f"{layer}.x", width=x.width, signed=x.signed, low=i * x.width)
-        )
-    for name, numbers in ((n, formats[n]) for n in computed(schedule) if n in formats):
+        number = {"width": x.width, "signed": x.signed, "low": i * x.width}
+        found[STAGE["x"]].append(Field(array=of_layer("x", layer), place=i, signal=f"{path}.x", **number))
+    for name, numbers in formats.items():
+        if name in schedule.datapath.uncomputed:
+            continue
         for k, number in enumerate(numbers):
             signal = "h_new" if name == "h" else name if len(numbers) == 1 else f"{name}_{GATES[k]}"
             found.setdefault(STAGE[name], []).extend(
                 Field(
-                    array=name,
+                    array=of_layer(name, layer),
                     place=k * hidden + p,
-                    signal=f"{layer}.lstm_unit_{p}.{signal}",
+                    signal=f"{path}.lstm_unit_{p}.{signal}",
                     width=number.width,
                     signed=number.signed,
                     stride=pe,
@@ -102,7 +134,10 @@ def stages(schedule: Schedule) -> tuple[Stage, ...]:
                 )
                 for p in range(pe)
             )
-    return tuple(Stage(name=n, strobe=f"{layer}.{n}", fields=tuple(fields)) for n, fields in found.items())
+    return tuple(
+        Stage(name=of_layer(name, layer), strobe=f"{path}.{name}", fields=tuple(fields), groups=s.groups)
+        for name, fields in found.items()
+    )
 
 
 def results(schedule: Schedule) -> tuple[Field, ...]:
@@ -131,23 +166,23 @@ def arrays(schedule: Schedule, sequences: int, steps: int) -> dict[str, tuple[tu
     Named values are as in :class:`model.golden.Trace`; ``cycle_<stage>`` is the cycle in which a stage showed a
     group (in which a result was first valid), ``taken`` that in which a sequence's first sample was taken.
     """
-    lstm, results = (
-        schedule.network.lstm,
-        {"label": (sequences,), "logits": (sequences, schedule.network.dense.classes)},
-    )
+    results = {"label": (sequences,), "logits": (sequences, schedule.network.dense.classes)}
     found: dict[str, tuple[tuple[int, ...], int]] = {}
-    for name, stage in computed(schedule).items():
-        row = (lstm.features,) if name == "x" else (lstm.hidden,)
-        gates = (len(GATES),) if name in ("z", "activation", "gate") else ()
-        found[name] = (results.get(name, (sequences, steps, *gates, *row)), int(UNKNOWN))
-        each = (sequences,) if name in results else (sequences, steps, schedule.groups)
-        found[f"cycle_{stage}"] = (each, -1)
+    for value in computed(schedule):
+        shape, each = results.get(value.name, ()), (sequences,)
+        if value.layer is not None:
+            s = schedule.layers[value.layer]
+            row = (s.lstm.features,) if value.name == "x" else (s.lstm.hidden,)
+            gates = (len(GATES),) if value.name in ("z", "activation", "gate") else ()
+            shape, each = (sequences, steps, *gates, *row), (sequences, steps, s.groups)
+        found[value.array] = (shape, int(UNKNOWN))
+        found[value.cycles] = (each, -1)
     return found | {"taken": ((sequences,), -1)}
 
 
 def payloads(schedule: Schedule, samples: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Stream ``i``, one row a sample: bits of the payload from the lowest on, in bytes, in whole 64-bit words."""
-    width = schedule.network.lstm.source.width
+    width = schedule.network.source.width
     sequences, steps, features = samples.shape
     numbers = samples.reshape(-1, features, 1).astype(np.int64)
     bits = (numbers >> np.arange(width) & 1).astype(np.uint8).reshape(len(numbers), -1)

@@ -123,7 +123,6 @@ class Cell:
         return LstmSpec(
             features=self.features,
             hidden=self.hidden,
-            source=numbers.source,
             x=mlb(64, a, frac),
             h=whole,
             c=mlb(64, a, frac),

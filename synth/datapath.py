@@ -3,7 +3,7 @@
 All else in a network is the same for every datapath, and every unit has such a part.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from model.spec import Datapath, LstmSpec
@@ -51,6 +51,12 @@ def measure(
     return reports
 
 
-def smallest(reports: dict[Datapath, SynthReport]) -> Datapath:
+def areas(layers: Sequence[dict[Datapath, SynthReport]]) -> dict[Datapath, float]:
+    """The area of a hidden unit of each layer together, under each datapath that was measured for all."""
+    common = [path for path in layers[0] if all(path in reports for reports in layers)]
+    return {path: sum(reports[path].area for reports in layers) for path in common}
+
+
+def smallest(areas: dict[Datapath, float]) -> Datapath:
     """The datapath of the least area; the first one of those."""
-    return min(reports, key=lambda path: reports[path].area)
+    return min(areas, key=lambda path: areas[path])

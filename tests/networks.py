@@ -28,10 +28,11 @@ def random_network(
     family=Family.MUBINN2,
     factors=FactorRule.FREE,
     word=NumberChoice.word,
+    layers=1,
 ) -> tuple[MlbNetwork, torch.Tensor]:
     """A network warm-started from a random float one, in ``eval()``, and standardized samples for it."""
     torch.manual_seed(seed)
-    network = FloatNetwork(features, hidden, classes, pool)
+    network = FloatNetwork(features, hidden, classes, pool, layers)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(gain).add_(0.1 * torch.randn_like(parameter))
@@ -47,6 +48,7 @@ def random_network(
         family=family,
         factors=factors,
         numbers=NumberChoice.of(family, word),
+        layers=layers,
     )
     mlb.warm_start(network, x)
     return mlb.eval(), x
@@ -62,6 +64,7 @@ NETWORKS = st.fixed_dictionaries(
     {
         "features": st.integers(1, 9),
         "hidden": st.integers(1, 12),
+        "layers": st.sampled_from([1, 1, 2, 3]),
         "classes": st.integers(2, 5),
         "a": st.integers(1, 5),
         "w": st.integers(1, 5),

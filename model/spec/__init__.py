@@ -2,10 +2,12 @@
 
 from model.spec.datapath import Datapath
 from model.spec.fixed import FixedSpec, Format, Ints, NarrowSpec, Overflow, Rounding
-from model.spec.folding import Folding, MemoryImage, Schedule, memory_images
+from model.spec.folding import Folding, LayerSchedule, Schedule
+from model.spec.images import MemoryImage, memory_images
 from model.spec.loading import LOAD_WIDTH, load_chunks, load_stream
+from model.spec.lstm import GATES, LstmSpec
 from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, Quantity, ReconstructSpec, binarized
-from model.spec.network import GATES, DenseSpec, LstmSpec, NetworkSpec, Pool, Weights
+from model.spec.network import MAX_LAYERS, DenseSpec, NetworkSpec, Pool, Weights, of_layer
 from model.spec.pointwise import (
     ConstantMultiplierSpec,
     MacSpec,
@@ -24,6 +26,7 @@ from model.spec.threshold import ThresholdSpec
 __all__ = [
     "GATES",
     "LOAD_WIDTH",
+    "MAX_LAYERS",
     "MAX_LEVELS",
     "BitSumSpec",
     "ConstantMultiplierSpec",
@@ -33,6 +36,7 @@ __all__ = [
     "Folding",
     "Format",
     "Ints",
+    "LayerSchedule",
     "LstmSpec",
     "MacSpec",
     "MemoryImage",
@@ -66,5 +70,6 @@ __all__ = [
     "load_chunks",
     "load_stream",
     "memory_images",
+    "of_layer",
     "product_spec",
 ]

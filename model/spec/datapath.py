@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from model.spec.network import LstmSpec
+from model.spec.lstm import LstmSpec
 from model.spec.table import TableSpec
 from model.spec.threshold import ThresholdSpec
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from model.spec.folding import MemoryImage
+from model.spec.images import MemoryImage
 
 LOAD_WIDTH = 32  #: bits of a beat
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from model.spec.fixed import Ints
+from model.spec.lstm import LstmSpec
 from model.spec.mlb import MlbSpec, binarized
-from model.spec.network import LstmSpec
 from model.spec.pointwise import XnorMultiplierSpec
 
 Inputs = tuple[tuple[str, int], ...]

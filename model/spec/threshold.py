@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from model.spec.fixed import Format, Ints, NarrowSpec
+from model.spec.lstm import LstmSpec
 from model.spec.mlb import MlbSpec, binarized
-from model.spec.network import LstmSpec
 from model.spec.pwl import PwlSpec
 from model.spec.steps import search_thresholds
 

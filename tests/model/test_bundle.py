@@ -111,7 +111,7 @@ def test_an_older_bundle_is_replaced(folder):
     newer = make(seed=1)
     (folder / "weights.npz").write_bytes(b"a damaged one can be replaced too")
     save(newer, folder)
-    assert np.array_equal(load(folder).weights["wx"], newer.weights["wx"])
+    assert np.array_equal(load(folder).weights["wx_l0"], newer.weights["wx_l0"])
     assert entries(folder.parent) == [folder.name]
 
 
@@ -158,7 +158,7 @@ def test_nothing_half_written_is_left(tmp_path, monkeypatch, function, before, c
     else:
         assert calls <= call
         assert entries(target.parent) == ["bundle"]
-        assert np.array_equal(load(target).weights["wx"], newer.weights["wx"])
+        assert np.array_equal(load(target).weights["wx_l0"], newer.weights["wx_l0"])
 
 
 def test_a_bundle_that_would_not_load_is_not_saved(tmp_path):
@@ -167,8 +167,8 @@ def test_a_bundle_that_would_not_load_is_not_saved(tmp_path):
         dataclasses.replace(made, labels=made.labels + 1),
         dataclasses.replace(made, labels=made.labels[:-1]),
         dataclasses.replace(made, samples=made.samples + 1000),
-        dataclasses.replace(made, weights={**made.weights, "b": made.weights["b"] + 4}),
-        dataclasses.replace(made, weights={k: v for k, v in made.weights.items() if k != "wh"}),
+        dataclasses.replace(made, weights={**made.weights, "b_l0": made.weights["b_l0"] + 4}),
+        dataclasses.replace(made, weights={k: v for k, v in made.weights.items() if k != "wh_l0"}),
     ):
         with pytest.raises(BundleError):
             save(bad, tmp_path / "bundle")
@@ -205,10 +205,10 @@ def test_a_design_that_is_no_json_is_refused(folder, text):
     assert refusal(folder) == f"Bundle file {folder / DESIGN} must be JSON text, and it is not"
 
 
-@pytest.mark.parametrize("text", ["[]", "1", "null", "{}", '{"schema_version": 1}', '{"schema_version": "2"}'])
+@pytest.mark.parametrize("text", ["[]", "1", "null", "{}", '{"schema_version": 2}', '{"schema_version": "3"}'])
 def test_a_design_of_another_schema_is_refused(folder, text):
     (folder / DESIGN).write_text(text)
-    assert refusal(folder).startswith(f"Bundle schema version of {folder / DESIGN} must be 2, not ")
+    assert refusal(folder).startswith(f"Bundle schema version of {folder / DESIGN} must be 3, not ")
 
 
 def test_no_folder_is_refused(folder, tmp_path):
@@ -283,47 +283,55 @@ def test_every_wrong_type_is_named(folder, intact):
 
 
 @pytest.mark.parametrize(
-    "keys", [(), ("network",), ("network", "lstm", "x"), ("folding",), ("network", "lstm", "b", 2)]
+    "keys", [(), ("network",), ("network", "layers", 0, "x"), ("folding",), ("network", "layers", 0, "b", 2)]
 )
 def test_an_unknown_field_is_named(folder, keys):
     rewrite(folder, lambda d: at(d, (*keys, "")).update(secret=1))
     where = ".".join(map(str, (*keys, "secret")))
     assert refusal(folder) == (
-        f"Bundle field {where} of {folder / DESIGN} must be one of schema version 2, and it is unknown"
+        f"Bundle field {where} of {folder / DESIGN} must be one of schema version 3, and it is unknown"
     )
 
 
 #: path and value -> words of the refusal
 WRONG_VALUES: list[tuple[str, Any, str]] = [
-    ("schema_version", 1, "schema version of"),
-    ("schema_version", 2.0, "field schema_version of"),
-    ("network.lstm.x.factors.0", 0, "Scaling factor must be from 1 to 16777215, not 0"),
-    ("network.lstm.wh.2.factors.1", -5, "Scaling factor must be from 1 to 16777215, not -5"),
+    ("schema_version", 2, "schema version of"),
+    ("schema_version", 3.0, "field schema_version of"),
+    ("network.layers.0.x.factors.0", 0, "Scaling factor must be from 1 to 16777215, not 0"),
+    ("network.layers.0.wh.2.factors.1", -5, "Scaling factor must be from 1 to 16777215, not -5"),
     ("network.dense.b.factors.0", 1 << 24, "Scaling factor must be from 1 to 16777215, not 16777216"),
-    ("network.lstm.x.factors", [], "Number of levels must be 1 to 5, not 0"),
-    ("network.lstm.x.factors", [6, 5, 4, 3, 2, 1], "Number of levels must be 1 to 5, not 6"),
-    ("network.lstm.x.factors", [9], "Number of levels must be the same for x, h, c and the gate outputs"),
-    ("network.lstm.gates.3.factors", [9, 8, 7], "Number of levels must be the same for x, h, c and the gate outputs"),
-    ("network.lstm.wx.0.factors", [9], "Number of levels must be the same for wx, wh and b"),
+    ("network.layers.0.x.factors", [], "Number of levels must be 1 to 5, not 0"),
+    ("network.layers.0.x.factors", [6, 5, 4, 3, 2, 1], "Number of levels must be 1 to 5, not 6"),
+    ("network.layers.0.x.factors", [9], "Number of levels must be the same for x, h, c and the gate outputs"),
+    (
+        "network.layers.0.gates.3.factors",
+        [9, 8, 7],
+        "Number of levels must be the same for x, h, c and the gate outputs",
+    ),
+    ("network.layers.0.wx.0.factors", [9], "Number of levels must be the same for wx, wh and b"),
     ("network.dense.w.factors", [9], "Code of b must be as wide as that of w (1), not 2"),
-    ("network.lstm.c.frac", 9, "Fraction bits of f + c must be those of i + g"),
-    ("network.lstm.b.1.frac", 3, "Fraction bits of b must be 8, not 3"),
-    ("network.lstm.wx.1.offset", 3, "Offset of weights must be 0, not 3"),
-    ("network.lstm.x.frac", -1, "Fraction bits of scaling factors must be 0 to 24, not -1"),
-    ("network.lstm.hidden", 0, "Number of hidden units must be 1 to 4096, not 0"),
-    ("network.lstm.source.width", 63, "Format width must be 1 to 62 bits, not 63"),
-    ("network.lstm.rounding", "up", "Bundle field network.lstm.rounding of"),
-    ("network.lstm.sigmoid.bases", [1, 2, 3], "PWL slopes must be as many as bases (3), not 32"),
-    ("network.lstm.sigmoid.slopes.0", 1 << 60, "PWL values must be below 2**62 in size"),
-    ("network.lstm.sigmoid.bases.3", -(10**30), "PWL values must be below 2**62 in size"),
+    ("network.layers.0.c.frac", 9, "Fraction bits of f + c must be those of i + g"),
+    ("network.layers.0.b.1.frac", 3, "Fraction bits of b must be 8, not 3"),
+    ("network.layers.0.wx.1.offset", 3, "Offset of weights must be 0, not 3"),
+    ("network.layers.0.x.frac", -1, "Fraction bits of scaling factors must be 0 to 24, not -1"),
+    ("network.layers.0.hidden", 0, "Number of hidden units must be 1 to 4096, not 0"),
+    ("network.source.width", 63, "Format width must be 1 to 62 bits, not 63"),
+    ("network.layers.0.rounding", "up", "Bundle field network.layers.0.rounding of"),
+    ("network.layers.0.sigmoid.bases", [1, 2, 3], "PWL slopes must be as many as bases (3), not 32"),
+    ("network.layers.0.sigmoid.slopes.0", 1 << 60, "PWL values must be below 2**62 in size"),
+    ("network.layers.0.sigmoid.bases.3", -(10**30), "PWL values must be below 2**62 in size"),
     ("network.dense.classes", 1, "Number of classes must be 2 to 4096, not 1"),
     ("network.dense.pool", "first", "Bundle field network.dense.pool of"),
     ("network.dense.max_steps", 0, "Longest sequence must be 1 to 1048576 steps, not 0"),
-    ("network.lstm.hidden", 6, "Weights wx must be uint8 of shape (4, 6, 3), not uint8 (4, 5, 3)"),
+    ("network.layers.0.hidden", 6, "Weights wx_l0 must be uint8 of shape (4, 6, 3), not uint8 (4, 5, 3)"),
     ("network.dense.classes", 4, "Weights dense_w must be uint8 of shape (4, 5), not uint8 (3, 5)"),
-    ("network.lstm.source.width", 3, "Samples must be from -4 to 3, not "),
+    ("network.source.width", 3, "Samples must be from -4 to 3, not "),
     ("datapath", "auto", "Bundle field datapath of"),
-    ("network.lstm.overflow", "wrap", "Datapath must be arithmetic, not 'table': Overflow of a narrowing before thr"),
+    (
+        "network.layers.0.overflow",
+        "wrap",
+        "Datapath must be arithmetic, not 'table': Overflow of a narrowing before thr",
+    ),
     ("folding.pe", 0, "Folding pe must be 1 to 8192, not 0"),
     ("folding.simd", 8193, "Folding simd must be 1 to 8192, not 8193"),
     ("scaling.mean", [0.0, 0.0], "scaling must be one mean and scale a feature, not 2 and 3"),
@@ -351,13 +359,19 @@ def changed(array: np.ndarray, value: int) -> np.ndarray:
 
 #: damage to the weight arrays -> words of the refusal; None takes an array away
 WRONG_WEIGHTS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
-    "code too large": (lambda w: {"b": changed(w["b"], 4)}, "Weights b must be codes below 4, not 4"),
-    "other shape": (lambda w: {"wh": w["wh"][:, :4]}, "Weights wh must be uint8 of shape (4, 5, 5), not uint8 (4, 4"),
-    "transposed": (lambda w: {"wx": w["wx"].transpose(0, 2, 1)}, "Weights wx must be uint8 of shape (4, 5, 3)"),
+    "code too large": (lambda w: {"b_l0": changed(w["b_l0"], 4)}, "Weights b_l0 must be codes below 4, not 4"),
+    "other shape": (
+        lambda w: {"wh_l0": w["wh_l0"][:, :4]},
+        "Weights wh_l0 must be uint8 of shape (4, 5, 5), not uint8 (4, 4",
+    ),
+    "transposed": (
+        lambda w: {"wx_l0": w["wx_l0"].transpose(0, 2, 1)},
+        "Weights wx_l0 must be uint8 of shape (4, 5, 3)",
+    ),
     "other type": (lambda w: {"dense_b": w["dense_b"].astype(float)}, "Weights dense_b must be uint8"),
     "signed": (lambda w: {"dense_b": w["dense_b"].astype(np.int8)}, "Weights dense_b must be uint8"),
     "missing": (lambda w: {"dense_w": None}, "must hold an array 'dense_w'"),
-    "unknown": (lambda w: {"more": w["b"]}, "Weight arrays must be wx, wh, b, dense_w, dense_b, not "),
+    "unknown": (lambda w: {"more": w["b_l0"]}, "Weight arrays must be wx_l0, wh_l0, b_l0, dense_w, dense_b, not "),
 }
 
 
@@ -376,22 +390,26 @@ def test_a_family_in_fixed_point(tmp_path):
     read = load(folder)
     assert read.network == made.network
     assert {name: array.dtype.name for name, array in read.weights.items()} == {
-        name: "uint8" if name == "wx" else "int32" for name in made.weights
+        name: "uint8" if name == "wx_l0" else "int32" for name in made.weights
     }
     assert all(np.array_equal(read.weights[name], array) for name, array in made.weights.items())
     text = (folder / DESIGN).read_bytes()
     for where, value, words in (
-        ("network.lstm.h.format.width", 33, "Bundle field network.lstm.h of"),
-        ("network.lstm.h.format.width", 33, "Width of a fixed-point quantity must be 2 to 32 bits, not 33"),
-        ("network.lstm.h.format.signed", False, "Format of a fixed-point quantity must be signed, not 'u22.20'"),
-        ("network.lstm.c.format.frac", "20", "Bundle field network.lstm.c.format.frac of"),
-        ("network.lstm.c.format", None, "Bundle field network.lstm.c.format of"),
-        ("network.lstm.c.overflow", "bounce", "Bundle field network.lstm.c.overflow of"),
-        ("network.lstm.c.factors", [1], "Bundle field network.lstm.c.factors of"),
-        ("network.lstm.wh.2.format.frac", 19, "Fraction bits of wh must be 20, not 19"),
-        ("network.lstm.wh.2.format.width", 31, "Storage of wh must be of one kind and width for all gates"),
-        ("network.lstm.x.factors.0", 0, "Scaling factor must be from 1 to 16777215, not 0"),
-        ("network.lstm.b.0", {"factors": [1], "frac": 20, "offset": 0}, "Storage of b must be of one kind and width"),
+        ("network.layers.0.h.format.width", 33, "Bundle field network.layers.0.h of"),
+        ("network.layers.0.h.format.width", 33, "Width of a fixed-point quantity must be 2 to 32 bits, not 33"),
+        ("network.layers.0.h.format.signed", False, "Format of a fixed-point quantity must be signed, not 'u22.20'"),
+        ("network.layers.0.c.format.frac", "20", "Bundle field network.layers.0.c.format.frac of"),
+        ("network.layers.0.c.format", None, "Bundle field network.layers.0.c.format of"),
+        ("network.layers.0.c.overflow", "bounce", "Bundle field network.layers.0.c.overflow of"),
+        ("network.layers.0.c.factors", [1], "Bundle field network.layers.0.c.factors of"),
+        ("network.layers.0.wh.2.format.frac", 19, "Fraction bits of wh must be 20, not 19"),
+        ("network.layers.0.wh.2.format.width", 31, "Storage of wh must be of one kind and width for all gates"),
+        ("network.layers.0.x.factors.0", 0, "Scaling factor must be from 1 to 16777215, not 0"),
+        (
+            "network.layers.0.b.0",
+            {"factors": [1], "frac": 20, "offset": 0},
+            "Storage of b must be of one kind and width",
+        ),
         (
             "datapath",
             "threshold",
@@ -404,19 +422,19 @@ def test_a_family_in_fixed_point(tmp_path):
         assert words in refusal(folder), where
     (folder / DESIGN).write_bytes(text)
     for name, array, words in (
-        ("wx", made.weights["wx"].astype(np.int32), "Weights wx must be uint8 of shape"),
-        ("wh", made.weights["wh"].astype(np.int64), "Weights wh must be int32 of shape"),
-        ("wh", np.full_like(made.weights["wh"], -(2**31)), None),
+        ("wx_l0", made.weights["wx_l0"].astype(np.int32), "Weights wx_l0 must be uint8 of shape"),
+        ("wh_l0", made.weights["wh_l0"].astype(np.int64), "Weights wh_l0 must be int32 of shape"),
+        ("wh_l0", np.full_like(made.weights["wh_l0"], -(2**31)), None),
     ):
         rewrite(folder, weights={**made.weights, name: array})
         assert words is None or words in refusal(folder)
-    assert np.array_equal(load(folder).weights["wh"], array)
+    assert np.array_equal(load(folder).weights["wh_l0"], array)
 
 
 def test_sums_that_could_leave_64_bits_are_refused(tmp_path):
     made = make(family=Family.FIXED32, hidden=64, features=64)
-    made.weights["wx"][:] = 2**31 - 1  # type: ignore[index]
-    with pytest.raises(ValueError, match=r"Sums z must be at most 2305843009213693951 in size, not 29514"):
+    made.weights["wx_l0"][:] = 2**31 - 1  # type: ignore[index]
+    with pytest.raises(ValueError, match=r"Sums z_l0 must be at most 2305843009213693951 in size, not 29514"):
         made.network.check_weights(made.weights)
 
 

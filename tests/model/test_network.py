@@ -36,9 +36,11 @@ from model.spec import (
 from tests.networks import FAMILIES, NETWORKS, random_network, stored
 
 
-def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarray) -> dict[str, list]:
-    """One sequence, unit by unit, in Python integers and popcounts; shares nothing with the golden loop."""
-    lstm, dense = network.lstm, network.dense
+def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarray) -> tuple[list[dict], list]:
+    """Named values of each layer, and logits: one sequence, unit by unit, in Python integers and popcounts.
+
+    Shares nothing with the golden loop.
+    """
 
     def value(spec, code):
         if isinstance(spec, FixedSpec):
@@ -65,46 +67,57 @@ def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarr
                 total += g * (2 * same - len(x))
         return total
 
-    h, c = ([int(spec.quantize(0, 0))] * lstm.hidden for spec in (lstm.h, lstm.c))
-    named: dict[str, list] = {name: [] for name in ("z", "c_raw", "h_raw", "c", "h")}
-    logits = [0] * dense.classes
-    for row in samples.tolist():
-        x = [store(lstm.x, v, lstm.source.frac) for v in row]
-        z = [
-            [
-                dot(lstm.dots(k)[0], x, weights["wx"][k, j].tolist())
-                * 2 ** (lstm.z_frac - lstm.x.frac - lstm.wx[k].frac)
-                + dot(lstm.dots(k)[1], h, weights["wh"][k, j].tolist())
-                * 2 ** (lstm.z_frac - lstm.h.frac - lstm.wh[k].frac)
-                + value(lstm.b[k], weights["b"][k, j]) * 2 ** (lstm.z_frac - lstm.b[k].frac)
-                for j in range(lstm.hidden)
+    def run_layer(lstm, wx, wh, b, rows):
+        h, c = ([int(spec.quantize(0, 0))] * lstm.hidden for spec in (lstm.h, lstm.c))
+        named: dict[str, list] = {name: [] for name in ("x", "z", "c_raw", "h_raw", "c", "h")}
+        for x in rows:
+            z = [
+                [
+                    dot(lstm.dots(k)[0], x, wx[k][j]) * 2 ** (lstm.z_frac - lstm.x.frac - lstm.wx[k].frac)
+                    + dot(lstm.dots(k)[1], h, wh[k][j]) * 2 ** (lstm.z_frac - lstm.h.frac - lstm.wh[k].frac)
+                    + value(lstm.b[k], b[k][j]) * 2 ** (lstm.z_frac - lstm.b[k].frac)
+                    for j in range(lstm.hidden)
+                ]
+                for k in range(4)
             ]
-            for k in range(4)
-        ]
-        now: dict[str, list[int]] = {name: [] for name in ("c_raw", "h_raw", "c", "h")}
-        for j in range(lstm.hidden):
-            gate = []
-            for k in range(4):
-                y = int(lstm.activation(k).compute(lstm.narrow_z(k).compute(z[k][j])))
-                gate.append(value(lstm.gates[k], store(lstm.gates[k], y, lstm.activation(k).target.frac)))
-            now["c_raw"].append(gate[1] * value(lstm.c, c[j]) + gate[0] * gate[2])
-            now["c"].append(store(lstm.c, now["c_raw"][j], lstm.gates[1].frac + lstm.c.frac))
-            shift = lstm.c.frac - lstm.tanh.source.frac
-            inside = value(lstm.c, now["c"][j])
-            inside = inside >> shift if shift >= 0 else inside << -shift
-            inside = min(max(inside, lstm.tanh.source.min), lstm.tanh.source.max)
-            now["h_raw"].append(gate[3] * int(lstm.tanh.compute(inside)))
-            now["h"].append(store(lstm.h, now["h_raw"][j], lstm.gates[3].frac + lstm.tanh.target.frac))
-        c, h = now["c"], now["h"]
-        for name, values in {"z": z, **now}.items():
-            named[name].append(values)
-        out = [
+            now: dict[str, list[int]] = {name: [] for name in ("c_raw", "h_raw", "c", "h")}
+            for j in range(lstm.hidden):
+                gate = []
+                for k in range(4):
+                    y = int(lstm.activation(k).compute(lstm.narrow_z(k).compute(z[k][j])))
+                    gate.append(value(lstm.gates[k], store(lstm.gates[k], y, lstm.activation(k).target.frac)))
+                now["c_raw"].append(gate[1] * value(lstm.c, c[j]) + gate[0] * gate[2])
+                now["c"].append(store(lstm.c, now["c_raw"][j], lstm.gates[1].frac + lstm.c.frac))
+                shift = lstm.c.frac - lstm.tanh.source.frac
+                inside = value(lstm.c, now["c"][j])
+                inside = inside >> shift if shift >= 0 else inside << -shift
+                inside = min(max(inside, lstm.tanh.source.min), lstm.tanh.source.max)
+                now["h_raw"].append(gate[3] * int(lstm.tanh.compute(inside)))
+                now["h"].append(store(lstm.h, now["h_raw"][j], lstm.gates[3].frac + lstm.tanh.target.frac))
+            c, h = now["c"], now["h"]
+            for name, values in {"x": x, "z": z, **now}.items():
+                named[name].append(values)
+        return named
+
+    dense, layers = network.dense, []
+    rows = [[store(network.layers[0].x, v, network.source.frac) for v in row] for row in samples.tolist()]
+    for number, lstm in enumerate(network.layers):
+        if number:
+            below = network.layers[number - 1].h
+            rows = layers[-1]["h"]
+            if isinstance(below, FixedSpec) and isinstance(lstm.x, MlbSpec):
+                rows = [[store(lstm.x, v, below.frac) for v in row] for row in rows]
+        wx, wh, b = (weights[f"{name}_l{number}"].tolist() for name in ("wx", "wh", "b"))
+        layers.append(run_layer(lstm, wx, wh, b, rows))
+    logits = [
+        [
             dot(network.dense_dot, h, weights["dense_w"][n].tolist())
-            + value(dense.b, weights["dense_b"][n]) * 2**lstm.h.frac
+            + value(dense.b, weights["dense_b"][n]) * 2 ** network.layers[-1].h.frac
             for n in range(dense.classes)
         ]
-        logits = [p + q for p, q in zip(logits, out, strict=True)] if dense.pool is Pool.MEAN else out
-    return {**named, "logits": logits}
+        for h in layers[-1]["h"]
+    ]
+    return layers, [sum(each) for each in zip(*logits, strict=True)] if dense.pool is Pool.MEAN else logits[-1]
 
 
 @settings(max_examples=40)
@@ -114,33 +127,35 @@ def test_golden_equals_exact_python_integers(choice, family):
     network, x = random_network(**choice)
     spec, weights, samples = network.spec(), network.weights(), stored(network, x)
     trace = run(spec, weights, samples)
-    expected = by_python_integers(spec, weights, samples[1])
-    for name, values in expected.items():
-        assert getattr(trace, name)[1].tolist() == values, name
+    layers, logits = by_python_integers(spec, weights, samples[1])
+    for layer, expected in zip(trace.layers, layers, strict=True):
+        for name, values in expected.items():
+            assert getattr(layer, name)[1].tolist() == values, name
+    assert trace.logits[1].tolist() == logits
 
 
 @settings(max_examples=40)
 @given(NETWORKS, st.sampled_from([Datapath.THRESHOLD, Datapath.TABLE]))
 def test_every_datapath_gives_the_golden_codes(choice, datapath):
     network, x = random_network(**choice)
-    lstm = network.spec().lstm
     if choice["a"] == 5 and datapath.tables:
         with pytest.raises(ValueError, match="Datapath must be arithmetic or threshold, not 'table': Table must have"):
             Schedule(network=network.spec(), folding=Folding(pe=1, simd=1), datapath=datapath)
         return
-    trace = run(network.spec(), network.weights(), stored(network, x))
-    for k in range(len(GATES)):
-        assert np.array_equal(ThresholdSpec.gate(lstm, k).compute(trace.z[:, :, k]), trace.gate[:, :, k])
-    if datapath.tables:
-        i, f, g, o = np.moveaxis(trace.gate, 2, 0)
-        start = np.broadcast_to(lstm.c.quantize(0, 0), trace.c[:, :1].shape)
-        before = np.concatenate([start, trace.c[:, :-1]], 1)
-        assert np.array_equal(TableSpec.cell(lstm).compute(f=f, c=before, i=i, g=g), trace.c)
-        assert np.array_equal(TableSpec.hidden(lstm).compute(gate_o=o, c=trace.c), trace.h)
+    spec = network.spec()
+    for lstm, trace in zip(spec.layers, run(spec, network.weights(), stored(network, x)).layers, strict=True):
+        for k in range(len(GATES)):
+            assert np.array_equal(ThresholdSpec.gate(lstm, k).compute(trace.z[:, :, k]), trace.gate[:, :, k])
+        if datapath.tables:
+            i, f, g, o = np.moveaxis(trace.gate, 2, 0)
+            start = np.broadcast_to(lstm.c.quantize(0, 0), trace.c[:, :1].shape)
+            before = np.concatenate([start, trace.c[:, :-1]], 1)
+            assert np.array_equal(TableSpec.cell(lstm).compute(f=f, c=before, i=i, g=g), trace.c)
+            assert np.array_equal(TableSpec.hidden(lstm).compute(gate_o=o, c=trace.c), trace.h)
 
 
 def test_a_datapath_that_cannot_be_built_is_refused():
-    wrapping = replace(random_network(a=2)[0].spec().lstm, overflow=Overflow.WRAP)
+    wrapping = replace(random_network(a=2)[0].spec().layers[0], overflow=Overflow.WRAP)
     for datapath in (Datapath.THRESHOLD, Datapath.TABLE):
         with pytest.raises(ValueError, match=r"^Datapath must be arithmetic, not .*: Overflow of a narrowing "):
             datapath.check(wrapping)
@@ -152,7 +167,7 @@ def test_a_datapath_that_cannot_be_built_is_refused():
 def test_eval_equals_golden_in_every_named_value(choice, family):
     choice = choice | family
     network, x = random_network(**choice)
-    spec, lstm = network.spec(), network.spec().lstm
+    spec = network.spec()
     trace = run(spec, network.weights(), stored(network, x))
     with torch.no_grad():
         named, logits = network.named_values(x), network(x)
@@ -160,20 +175,21 @@ def test_eval_equals_golden_in_every_named_value(choice, family):
     def check(name, values, frac):
         assert np.array_equal(named[name].numpy() * 2.0**frac, values), name
 
-    check("z", trace.z, lstm.z_frac)
-    check("c_raw", trace.c_raw, lstm.c_raw_format.frac)
-    check("t", trace.t, lstm.tanh.target.frac)
-    check("h_raw", trace.h_raw, lstm.mac.format.frac)
-    check("c", lstm.c.reconstruct(trace.c), lstm.c.frac)
-    check("h", lstm.h.reconstruct(trace.h), lstm.h.frac)
+    for number, (lstm, layer) in enumerate(zip(spec.layers, trace.layers, strict=True)):
+        check(f"z_l{number}", layer.z, lstm.z_frac)
+        check(f"c_raw_l{number}", layer.c_raw, lstm.c_raw_format.frac)
+        check(f"t_l{number}", layer.t, lstm.tanh.target.frac)
+        check(f"h_raw_l{number}", layer.h_raw, lstm.mac.format.frac)
+        check(f"c_l{number}", lstm.c.reconstruct(layer.c), lstm.c.frac)
+        check(f"h_l{number}", lstm.h.reconstruct(layer.h), lstm.h.frac)
+        for k in range(len(GATES)):
+            step = lstm.activation(k).target.step
+            assert np.array_equal(named[f"activation_l{number}"][:, :, k].numpy(), layer.activation[:, :, k] * step)
+            assert np.array_equal(
+                named[f"gate_l{number}"][:, :, k].numpy() * 2.0 ** lstm.gates[k].frac,
+                lstm.gates[k].reconstruct(layer.gate[:, :, k]),
+            )
     check("logits", trace.logits, spec.logit_format.frac)
-    for k in range(len(GATES)):
-        step = lstm.activation(k).target.step
-        assert np.array_equal(named["activation"][:, :, k].numpy(), trace.activation[:, :, k] * step)
-        assert np.array_equal(
-            named["gate"][:, :, k].numpy() * 2.0 ** lstm.gates[k].frac,
-            lstm.gates[k].reconstruct(trace.gate[:, :, k]),
-        )
     steps = x.shape[1] if spec.dense.pool is Pool.MEAN else 1
     assert np.allclose(logits.numpy() * steps, named["logits"].numpy(), rtol=1e-12, atol=0)
     assert np.array_equal(logits.argmax(1).numpy(), trace.label)
@@ -183,7 +199,7 @@ def test_eval_equals_golden_in_every_named_value(choice, family):
 @given(NETWORKS)
 def test_training_in_float32_computes_the_same_numbers(choice):
     network, x = random_network(**choice)
-    assert exact_in_float32(network.spec().lstm)
+    assert all(exact_in_float32(lstm) for lstm in network.spec().layers)
     with torch.no_grad():
         exact = network(x)
         trained = network.train()(x)
@@ -193,11 +209,11 @@ def test_training_in_float32_computes_the_same_numbers(choice):
 
 def gradients(function, network, x):
     """h^ and the gradients to z, wh and the factors, in float64."""
-    lstm = network.spec().lstm
+    lstm = network.layer_spec(0)
     random = torch.Generator().manual_seed(1)
     zx = (torch.randn(6, 4, 4 * lstm.hidden, generator=random, dtype=torch.float64) * 256).round() / 256
     wh = (torch.randn(4 * lstm.hidden, lstm.hidden, generator=random, dtype=torch.float64) * 64).round() / 256
-    a = {name: network.factors[name]().double().detach() for name in ("gates", "c", "h")}
+    a = {name: network.factors[f"{name}_l0"]().double().detach() for name in ("gates", "c", "h")}
     leaves = [t.requires_grad_() for t in (zx, wh, a["gates"], a["c"][0], a["h"][0])]
     h = function(lstm, *leaves)
     h = h["h"] if isinstance(h, dict) else h
@@ -224,8 +240,8 @@ def test_without_a_compiler_the_plain_loop_gives_the_same(monkeypatch):
 
 def test_sums_that_float64_cannot_hold_are_refused():
     """Where eval() could not equal the golden function, it says so."""
-    for name, sums in (("wx", "z"), ("dense_w", "logits")):
-        network, x = random_network(family=Family.FIXED32, hidden=12, pool=Pool.MEAN)
+    for name, sums in (("wx_l0", "z_l0"), ("wh_l1", "z_l1"), ("dense_w", "logits")):
+        network, x = random_network(family=Family.FIXED32, hidden=12, pool=Pool.MEAN, layers=2)
         with torch.no_grad():
             network.masters[name].fill_(2000.0)
         with pytest.raises(ValueError, match=f"Sums of {sums} must be below 8192 to be exact, not "):
@@ -255,8 +271,8 @@ def test_a_wrong_decision_would_be_seen():
     network, x = random_network()
     spec, weights, samples = network.spec(), network.weights(), stored(network, x)
     before = run(spec, weights, samples)
-    weights["wx"][0, 0, 0] ^= 1
-    assert not np.array_equal(run(spec, weights, samples).z, before.z)
+    weights["wx_l0"][0, 0, 0] ^= 1
+    assert not np.array_equal(run(spec, weights, samples).layers[0].z, before.layers[0].z)
 
 
 @pytest.mark.parametrize(

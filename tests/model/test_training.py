@@ -173,7 +173,8 @@ def test_every_family_is_trained(tmp_path, family):
     if family is Family.FIXED32:
         assert figures["accuracy_golden"] == figures["accuracy_float"]
         assert figures["accuracy_golden_val"] == figures["accuracy_float_val"]
-    lstm, dense = (n := bundle.load(tmp_path / "bundle").network).lstm, n.dense
+    network = bundle.load(tmp_path / "bundle").network
+    (lstm,), dense = network.layers, network.dense
     stored = {"x": (lstm.x,), "wx": lstm.wx, "rest": (lstm.h, lstm.c, *lstm.gates, *lstm.wh, *lstm.b, dense.w, dense.b)}
     binarized = {Family.B_LSTM: {"x", "wx"}, Family.MUBINN1: {"x", "wx"}, Family.MUBINN2: {"x", "wx", "rest"}}
     for name, quantities in stored.items():
@@ -184,7 +185,7 @@ def test_every_family_is_trained(tmp_path, family):
                 assert all(a.bit_count() == 1 for a in quantity.factors)
                 assert family is not Family.B_LSTM or (quantity.factors, quantity.frac) == ((1,), 0)
                 assert family is not Family.MUBINN1 or len(set(quantity.factors)) == 2
-    assert lstm.source.width == (32 if family is Family.FIXED32 else 8)
+    assert network.source.width == (32 if family is Family.FIXED32 else 8)
 
 
 def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
@@ -263,7 +264,7 @@ def test_other_data_is_refused(unbroken, other, words):
 def test_a_damaged_checkpoint_is_refused(unbroken, tmp_path):
     path = tmp_path / "checkpoint.pt"
     blob = (unbroken[0] / "checkpoint.pt").read_bytes()
-    (tensor,) = (i for i in [blob.find(parameters(unbroken[1])["mlb masters.wx"].numpy().tobytes()[:16])] if i > 0)
+    (tensor,) = (i for i in [blob.find(parameters(unbroken[1])["mlb masters.wx_l0"].numpy().tobytes()[:16])] if i > 0)
     flipped = blob[:tensor] + bytes([blob[tensor] ^ 1]) + blob[tensor + 1 :]  # a number that only a checksum guards
     states = []
     for state in ([], {}, {"identity": None, "phases": {}}, {"identity": {}, "phases": 1}, {"identity": {"a": 1}}):

@@ -47,7 +47,7 @@ def test_every_unit_is_one_module_named_after_it(text):
         "mlb_accumulator",
         "full_adder",
         "mac",
-        "lstm_weights",
+        "lstm_weights_l0",
     } <= set(names)
     assert len(re.findall(r"^  lstm_unit lstm_unit_\d ", text, re.MULTILINE)) == 2
 
@@ -171,16 +171,17 @@ def test_images_follow_the_manifest():
     mlb, _ = random_network(hidden=5, features=3)
     spec, weights = mlb.spec(), mlb.weights()
     schedule = Schedule(network=spec, folding=Folding(pe=2, simd=3))
+    (layer,) = schedule.layers
     image = memory_images(schedule, weights)[0]
-    levels, lanes = spec.lstm.weight_levels, schedule.x_lanes + schedule.h_lanes
+    levels, lanes = spec.layers[0].weight_levels, layer.x_lanes + layer.h_lanes
     for unit in range(5):
         group, place = divmod(unit, 2)
         for k in range(4):
             for n in range(5):
-                beat, lane = divmod(n, schedule.h_lanes)
-                at = ((place * 4 + k) * lanes + schedule.x_lanes + lane) * levels
-                word = image.rows[group * schedule.beats + beat]
-                assert word >> at & ((1 << levels) - 1) == weights["wh"][k, unit, n]
+                beat, lane = divmod(n, layer.h_lanes)
+                at = ((place * 4 + k) * lanes + layer.x_lanes + lane) * levels
+                word = image.rows[group * layer.beats + beat]
+                assert word >> at & ((1 << levels) - 1) == weights["wh_l0"][k, unit, n]
 
 
 def test_an_unknown_rom_format_writes_nothing(tmp_path):

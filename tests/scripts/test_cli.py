@@ -149,7 +149,7 @@ def test_generate_a_network(bundle, tmp_path, weights):
     assert found["top"] == "network"
     assert sorted(Path(f).name for f in found["files"]) == files(tmp_path)
     assert "module network(" in (tmp_path / "network.v").read_text()
-    images = [f"{name}.hex" for name in ("dense_biases", "dense_weights", "lstm_biases", "lstm_weights")]
+    images = [f"{name}.hex" for name in ("dense_biases", "dense_weights", "lstm_biases_l0", "lstm_weights_l0")]
     beside = {"readmemh": [*images, "xnorforge_rom.v"], "load": ["weights.load"]}.get(weights, [])
     assert files(tmp_path) == sorted(["network.v", *beside])
 
@@ -164,7 +164,7 @@ def test_generate_every_unit(unit, tmp_path):
 @pytest.mark.parametrize("kind", FORMATS)
 def test_rom(bundle, tmp_path, kind):
     found = answer("rom", bundle, "--format", kind, "--out", tmp_path)
-    names = ["dense_biases", "dense_weights", "lstm_biases", "lstm_weights"]
+    names = ["dense_biases", "dense_weights", "lstm_biases_l0", "lstm_weights_l0"]
     assert files(tmp_path) == sorted(["manifest.json", *(f"{n}.{kind}" for n in names)])
     assert sorted(found["bits"]) == names
     assert sorted(Path(f).name for f in found["files"]) == files(tmp_path)
@@ -239,9 +239,9 @@ def test_a_difference_is_shown_and_fails(bundle, simulator, tmp_path, monkeypatc
     """The hardware gets one other weight than the golden function."""
 
     def faulty(schedule: Any, weights: Any, storage: Any) -> Network:
-        wx = weights["wx"].copy()
+        wx = weights["wx_l0"].copy()
         wx[1, 3, 4] ^= 1
-        return Network(schedule, {**weights, "wx": wx}, storage)
+        return Network(schedule, {**weights, "wx_l0": wx}, storage)
 
     monkeypatch.setattr("sim.network.Network", faulty)
     options = ["--sequences", 2, "--simulator", simulator, "--out", tmp_path]

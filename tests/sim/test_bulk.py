@@ -54,7 +54,7 @@ def case(simulator, tmp_path_factory):
     good, faulty = (tmp_path_factory.mktemp(name) / "network.v" for name in ("good", "faulty"))
     good.write_text(emit(Network(Schedule(network=spec, folding=FOLDING), weights), "network"))
     other = {name: array.copy() for name, array in weights.items()}
-    other["wh"][3, 2, 0] ^= 1
+    other["wh_l0"][3, 2, 0] ^= 1
     text = emit(Network(Schedule(network=spec, folding=FOLDING), other), "network")
     # The payload changes while it waits, which nobody sees where nothing ever waits.
     text, count = re.subn(r"(assign o__payload = )(.*);", r"\1\2 ^ !o__ready;", text)
@@ -90,7 +90,7 @@ def test_every_value_and_every_cycle_is_that_of_cocotb(case, stall):
 def test_a_fault_is_reported_as_cocotb_reports_it(case):
     cocotb, bulk = (case.simulate(case.faulty, name) for name in (case.cocotb, "bulk"))
     assert bulk.differing > 0
-    assert str(bulk.first_difference).startswith("z at sequence 0, step 0, unit 2, gate o, cycle ")
+    assert str(bulk.first_difference).startswith("z at sequence 0, step 0, layer 0, unit 2, gate o, cycle ")
     same = {"run_s": 0.0, "total_s": 0.0, "labels": None, "golden_labels": None}
     assert dataclasses.replace(bulk, **same) == dataclasses.replace(cocotb, **same)
     assert np.array_equal(bulk.labels, cocotb.labels)

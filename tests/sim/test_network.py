@@ -41,7 +41,7 @@ def test_every_named_value_is_equal(choice, pe, simd, stall, simulator, tmp_path
     assert result.first_difference is None
     assert result.differing == 0
     batch, steps, features = samples.shape
-    hidden, classes = spec.lstm.hidden, spec.dense.classes
+    hidden, classes = spec.layers[0].hidden, spec.dense.classes
     assert result.compared == batch * (steps * (features + (3 * 4 + 5) * hidden) + classes + 1)
     if not stall:
         assert result.cycles_per_sequence == schedule.sequence_cycles(steps)
@@ -78,7 +78,9 @@ def test_every_family_is_equal(choice, pe, simd, stall, storage, simulator, tmp_
     result = simulate(schedule, network.weights(), samples, **options)
     assert (result.differing, result.first_difference) == (0, None)
     batch, steps, features = samples.shape
-    assert result.compared == batch * (steps * (features + (3 * 4 + 5) * spec.lstm.hidden) + spec.dense.classes + 1)
+    assert result.compared == batch * (
+        steps * (features + (3 * 4 + 5) * spec.layers[0].hidden) + spec.dense.classes + 1
+    )
     if not stall:
         assert result.cycles_per_sequence == schedule.sequence_cycles(steps)
 
@@ -109,7 +111,7 @@ def test_every_datapath_is_equal_in_every_value_it_computes(choice, pe, simd, da
 def test_drawn_networks(simulator, tmp_path_factory, choice, datapath, pe, simd):
     network, x = random_network(**choice)
     spec = network.spec()
-    assume(datapath.refusal(spec.lstm) is None)
+    assume(datapath.refusal(spec.layers[0]) is None)
     schedule = Schedule(network=spec, folding=Folding(pe=pe, simd=simd), datapath=datapath)
     folder = tmp_path_factory.mktemp("drawn")
     result = simulate(schedule, network.weights(), stored(network, x), folder=folder, simulator=simulator)
@@ -138,8 +140,8 @@ CLOCKED = (
     "lstm_layer",
     "lstm_unit",
     "dense_layer",
-    "lstm_weights",
-    "lstm_biases",
+    "lstm_weights_l0",
+    "lstm_biases_l0",
     "dense_weights",
     "dense_biases",
 )
@@ -225,15 +227,17 @@ def test_the_first_difference_names_step_unit_gate_and_cycle(written, simulator,
     """One weight code changed in the hardware only: the report points at the sum it spoils."""
     schedule, weights, samples, _ = written
     other = {name: array.copy() for name, array in weights.items()}
-    other["wh"][3, 2, 0] ^= 1
+    other["wh_l0"][3, 2, 0] ^= 1
     source = tmp_path / "network.v"
     source.write_text(emit(Network(schedule, other), "network"))
     result = simulate(schedule, weights, samples, folder=tmp_path, simulator=simulator, verilog=source)
     first = result.first_difference
     assert first is not None
-    assert (first.value, first.sequence, first.step, first.unit, first.gate) == ("z", 0, 0, 2, "o")
+    assert (first.value, first.sequence, first.step, first.layer, first.unit, first.gate) == ("z", 0, 0, 0, 2, "o")
     assert isinstance(first.cycle, int)
-    assert re.fullmatch(r"z at sequence 0, step 0, unit 2, gate o, cycle \d+: expected -?\d+, got -?\d+", str(first))
+    assert re.fullmatch(
+        r"z at sequence 0, step 0, layer 0, unit 2, gate o, cycle \d+: expected -?\d+, got -?\d+", str(first)
+    )
     assert np.isin(result.labels, range(3)).all()
 
 

@@ -40,16 +40,16 @@ def test_every_storage_gives_the_same(storage, folding, case, simulator, tmp_pat
 def test_where_the_weights_are(storage, case, simulator, tmp_path):
     """Verilog made with another weight differs where it holds the weights, and only there."""
     spec, weights, samples = case
-    wh = weights["wh"].copy()
+    wh = weights["wh_l0"].copy()
     wh[3, 2, 0] ^= 1
     source = tmp_path / "other.v"
-    source.write_text(emit(Network(scheduled(spec, FOLDED), {**weights, "wh": wh}, storage), "network"))
+    source.write_text(emit(Network(scheduled(spec, FOLDED), {**weights, "wh_l0": wh}, storage), "network"))
     options = {"folder": tmp_path, "simulator": simulator, "storage": storage, "verilog": source}
     result = simulate(scheduled(spec, FOLDED), weights, samples[:1], **options)
     assert (result.differing > 0) == (storage in (WeightStorage.CONST, WeightStorage.ROM))
 
 
-@pytest.mark.parametrize("unit", ["weight_loader", "lstm_weights", "dense_biases"])
+@pytest.mark.parametrize("unit", ["weight_loader", "lstm_weights_l0", "dense_biases"])
 def test_a_planted_fault_in_loading_is_caught(unit, case, simulator, tmp_path):
     spec, weights, samples = case
     source = tmp_path / "loads.v"

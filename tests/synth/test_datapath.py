@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from model.spec import Datapath, Overflow
-from synth.datapath import measure, smallest
+from synth.datapath import areas, measure, smallest
 from synth.errors import TimeLimitError
 from synth.report import SynthReport
 from tests.networks import random_network
@@ -15,7 +17,7 @@ from tests.networks import random_network
 
 @pytest.fixture(scope="module")
 def reports():
-    return measure(random_network(a=1)[0].spec().lstm, liberty=None)
+    return measure(random_network(a=1)[0].spec().layers[0], liberty=None)
 
 
 def test_all_are_measured(reports):
@@ -26,16 +28,24 @@ def test_all_are_measured(reports):
 @pytest.mark.parametrize("datapath", Datapath)
 def test_the_smallest_is_taken(reports, datapath):
     report = reports[datapath]
-    assert smallest({**reports, datapath: replace(report, area=report.area / 2)}) is datapath
+    assert smallest(areas([{**reports, datapath: replace(report, area=report.area / 2)}])) is datapath
 
 
 def test_of_equal_ones_the_first_is_taken(reports):
-    assert smallest({path: replace(report, area=1.0) for path, report in reports.items()}) is Datapath.ARITHMETIC
+    assert smallest(dict.fromkeys(reports, 1.0)) is Datapath.ARITHMETIC
+
+
+def test_of_several_layers_it_is_the_sum_that_counts():
+    def layer(**given: float) -> dict[Datapath, Any]:
+        return {Datapath(path): SimpleNamespace(area=area) for path, area in given.items()}
+
+    layers = [layer(arithmetic=3, threshold=4, table=1), layer(arithmetic=3, threshold=1)]
+    assert areas(layers) == {Datapath.ARITHMETIC: 6, Datapath.THRESHOLD: 5}
 
 
 def test_what_cannot_be_built_is_not_measured(monkeypatch, reports):
     monkeypatch.setattr("synth.datapath.synthesize_text", lambda *_, **__: reports[Datapath.ARITHMETIC])
-    wrapping = replace(random_network(a=2)[0].spec().lstm, overflow=Overflow.WRAP)
+    wrapping = replace(random_network(a=2)[0].spec().layers[0], overflow=Overflow.WRAP)
     assert list(measure(wrapping, liberty=None)) == [Datapath.ARITHMETIC]
 
 
@@ -45,7 +55,7 @@ def test_what_is_not_done_in_time_is_left_out(monkeypatch, reports):
             raise TimeLimitError("Synthesis must finish")
         return reports[Datapath.ARITHMETIC]
 
-    lstm = random_network(a=1)[0].spec().lstm
+    lstm = random_network(a=1)[0].spec().layers[0]
     with pytest.raises(TimeLimitError, match=r"^Synthesis must finish within 0\.001 s"):
         measure(lstm, liberty=None, timeout_s=0.001, cache=False)
     monkeypatch.setattr("synth.datapath.synthesize_text", synthesize)

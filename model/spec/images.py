@@ -1,0 +1,154 @@
+"""The weight memories of a network: what lies in which bits of which word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.spec.folding import LayerSchedule, Schedule
+from model.spec.lstm import GATES
+from model.spec.mlb import MlbSpec, Quantity
+from model.spec.network import Weights, of_layer
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryImage:
+    """The contents of one weight memory.
+
+    Parameters
+    ----------
+    name
+        ``lstm_weights_l0``, ``lstm_biases_l0``, those of the layers above, ``dense_weights`` or ``dense_biases``.
+    width
+        Bits a word.
+    rows
+        One integer a word, from address 0.
+    order
+        Which code lies where in a word and which word at which address, for people.
+    """
+
+    name: str
+    width: int
+    rows: tuple[int, ...]
+    order: str
+
+    @property
+    def depth(self) -> int:
+        """Number of words."""
+        return len(self.rows)
+
+    @property
+    def bits(self) -> int:
+        """Bits in all."""
+        return self.width * self.depth
+
+    @property
+    def address_width(self) -> int:
+        """Bits of the address."""
+        return max(1, (self.depth - 1).bit_length())
+
+
+Codes = NDArray[np.integer]
+
+
+def _lanes(codes: Codes, lanes: int, beats: int, pad: int) -> Codes:
+    """Last axis (inputs) to (beats, lanes), padded with ``pad``."""
+    missing = lanes * beats - codes.shape[-1]
+    padded = np.pad(codes, [(0, 0)] * (codes.ndim - 1) + [(0, missing)], constant_values=pad)
+    return padded.reshape(*codes.shape[:-1], beats, lanes)
+
+
+def _units(codes: Codes, schedule: LayerSchedule) -> Codes:
+    """Axis 1 of (4, hidden, ...) to (groups, pe, 4, ...), padded with 0."""
+    missing = schedule.groups * schedule.pe - codes.shape[1]
+    padded = np.pad(codes, [(0, 0), (0, missing)] + [(0, 0)] * (codes.ndim - 2))
+    grouped = padded.reshape(4, schedule.groups, schedule.pe, *codes.shape[2:])
+    return np.moveaxis(grouped, 0, 2)
+
+
+def _packed(codes: NDArray[Any], width: int) -> NDArray[np.object_]:
+    """Last axis as one integer, the first code in the lowest ``width`` bits; a negative one as two's complement."""
+    words = np.zeros(codes.shape[:-1], object)
+    for place in range(codes.shape[-1]):
+        words += (codes[..., place].astype(object) & ((1 << width) - 1)) << (width * place)
+    return words
+
+
+def _image(name: str, words: NDArray[np.object_], width: int, order: str) -> MemoryImage:
+    return MemoryImage(name=name, width=width, rows=tuple(int(word) for word in words.ravel()), order=order)
+
+
+def _code(name: str, spec: Quantity) -> str:
+    """What a code is, for people."""
+    if isinstance(spec, MlbSpec):
+        return f"{name} {spec.width} bits, its top bit the sign of the largest-level factor (1 = +, 0 = -)"
+    return f"{name} {spec.width} bits, two's complement of {spec.frac} fraction bits"
+
+
+def _padding(spec: Quantity) -> str:
+    return "all ones" if isinstance(spec, MlbSpec) else "zero"
+
+
+def memory_images(schedule: Schedule, weights: Weights) -> tuple[MemoryImage, ...]:
+    """The weight memories, two a layer, in the order in which the hardware names them.
+
+    Raises
+    ------
+    ValueError
+        If the weights do not belong to the network.
+    """
+    schedule.network.check_weights(weights)
+    of_layers = [_layer_images(layer, number, weights) for number, layer in enumerate(schedule.layers)]
+    return (*(image for images in of_layers for image in images), *_dense_images(schedule, weights))
+
+
+def _layer_images(s: LayerSchedule, layer: int, weights: Weights) -> tuple[MemoryImage, MemoryImage]:
+    """Weights and biases of an LSTM layer."""
+    wx, wh, b = s.lstm.wx[0], s.lstm.wh[0], s.lstm.b[0]
+    wx_codes, wh_codes, b_codes = (weights[of_layer(name, layer)] for name in ("wx", "wh", "b"))
+    x_codes = _lanes(_units(wx_codes, s), s.x_lanes, s.beats, wx.padding)  # (groups, pe, 4, beats, x_lanes)
+    h_codes = _lanes(_units(wh_codes, s), s.h_lanes, s.beats, wh.padding)
+    x_bits, gate_bits = wx.width * s.x_lanes, wx.width * s.x_lanes + wh.width * s.h_lanes
+    gates = np.moveaxis(_packed(x_codes, wx.width) + (_packed(h_codes, wh.width) << x_bits), 3, 1)
+    units = f"word, lowest bits first: for each of {s.pe} units, for each gate {', '.join(GATES)}"
+    return (
+        _image(
+            of_layer("lstm_weights", layer),
+            _packed(gates.reshape(s.groups, s.beats, 4 * s.pe), gate_bits),
+            4 * s.pe * gate_bits,
+            f"{_code('wx', wx)}; {_code('wh', wh)}; {units}: "
+            f"{s.x_lanes} inputs x, then {s.h_lanes} inputs h; address: group * {s.beats} + beat; "
+            f"unit = group * {s.pe} + place, input = beat * lanes + place; padding lanes hold "
+            f"{_padding(wx)} (x) and {_padding(wh)} (h)",
+        ),
+        _image(
+            of_layer("lstm_biases", layer),
+            _packed(_units(b_codes, s).reshape(s.groups, -1), b.width),
+            4 * s.pe * b.width,
+            f"{_code('code', b)}; {units}; address: group",
+        ),
+    )
+
+
+def _dense_images(schedule: Schedule, weights: Weights) -> tuple[MemoryImage, MemoryImage]:
+    """Weights and biases of the dense layer."""
+    s, dense = schedule.layers[-1], schedule.network.dense
+    w = dense.w
+    return (
+        _image(
+            "dense_weights",
+            _packed(_lanes(weights["dense_w"], s.h_lanes, s.beats, w.padding), w.width),  # (classes, beats)
+            s.h_lanes * w.width,
+            f"{_code('code', w)}; word, lowest bits first: {s.h_lanes} inputs h; address: class * {s.beats} + beat; "
+            f"input = beat * {s.h_lanes} + place; padding lanes hold {_padding(w)}",
+        ),
+        _image(
+            "dense_biases",
+            _packed(weights["dense_b"][:, None], dense.b.width),
+            dense.b.width,
+            f"{_code('code', dense.b)}; address: class",
+        ),
+    )
