@@ -83,7 +83,7 @@ class Result:
     golden_labels: NDArray[np.int64]
     cycles: int
     cycles_per_sequence: int | None
-    result_cycles: tuple[int, ...]
+    result_cycles: list[int]
     run_s: float
     total_s: float
 
@@ -241,7 +241,7 @@ def _compare(
         golden_labels=golden.label,
         cycles=int(observed["cycles"]),
         cycles_per_sequence=None if stall else int(spent[0]),
-        result_cycles=tuple(spent.tolist()),
+        result_cycles=spent.tolist(),
         run_s=int(observed["nanoseconds"]) / 1e9,
         total_s=total_s,
     )

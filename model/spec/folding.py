@@ -180,7 +180,7 @@ class Schedule:
         """
         return self.result_cycles(steps, 1)[0]
 
-    def result_cycles(self, steps: int, sequences: int) -> tuple[int, ...]:
+    def result_cycles(self, steps: int, sequences: int) -> list[int]:
         """Cycles from taking the very first x_t until each result is valid; sequences follow at once.
 
         A layer below the last can take its next x_t when the layer above takes h_t from it, in the same cycle; the last
@@ -198,4 +198,4 @@ class Schedule:
             if ends:
                 results.append(free[-1])
                 free[-1] += 1
-        return tuple(results)
+        return results
