@@ -28,8 +28,9 @@ class BeatCounter:
 
     def __init__(self, blocks: int, beats: int) -> None:
         self._beats = beats
-        self.address, self.beat = Signal(range(blocks * beats)), Signal(range(beats))
+        self.address = Signal(range(blocks * beats))
         self.block = Signal(range(blocks))
+        self.beat = Signal(range(beats))
 
     def run(self, m: Module, layer_beat: Beat, blocks: int, following: str) -> None:
         """In a state of an FSM: announce a beat a cycle, for every block, then go to state ``following``."""

@@ -71,7 +71,8 @@ class LstmStage(Unit):
         if self.constants is None:
             m.d.comb += [self.address.eq(counter.address), self.group.eq(counter.block)]
             m.d.comb += [lstm.weights.eq(self.weights), lstm.biases.eq(self.biases)]
-        last, full = Signal(init=1), Signal()  # of the sequence; h waits to be taken
+        last = Signal(init=1)  # of the sequence
+        full = Signal()  # h waits to be taken
         taken = Signal()
         m.d.comb += [
             lstm.inputs.eq(self.i.payload.x),

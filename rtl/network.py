@@ -103,7 +103,8 @@ class Network(Unit):
         self._memory(m, "dense_weights", counter.address, dense.weights, loader)
         self._memory(m, "dense_biases", counter.block, dense.bias, loader)
 
-        restart, last = Signal(), Signal(reset_less=True)
+        restart = Signal()
+        last = Signal(reset_less=True)
         m.d.comb += [lstm.restart.eq(restart), dense.restart.eq(restart)]
         m.d.comb += [lstm.inputs.eq(x.payload.x), lstm.turn.eq(dense.turn)]
         m.d.comb += [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from model.bundle import stored_samples
 from model.family import FactorRule, Family, NumberChoice
 from model.layers import FloatNetwork, MlbNetwork
-from model.spec import Format, Pool
+from model.spec import Format, NetworkSpec, Pool, Weights
 from model.training import Scaling
 
 
@@ -52,6 +54,19 @@ def random_network(
     )
     mlb.warm_start(network, x)
     return mlb.eval(), x
+
+
+def narrowed(network: MlbNetwork, *hidden: int) -> tuple[NetworkSpec, Weights]:
+    """The first ``hidden`` units of each layer: specification and weights."""
+    spec, weights, layers, features = network.spec(), dict(network.weights()), [], network.features
+    for number, (lstm, units) in enumerate(zip(spec.layers, hidden, strict=True)):
+        layers.append(replace(lstm, features=features, hidden=units))
+        weights[f"wx_l{number}"] = weights[f"wx_l{number}"][:, :units, :features]
+        weights[f"wh_l{number}"] = weights[f"wh_l{number}"][:, :units, :units]
+        weights[f"b_l{number}"] = weights[f"b_l{number}"][:, :units]
+        features = units
+    weights["dense_w"] = weights["dense_w"][:, :features]
+    return replace(spec, layers=tuple(layers)), weights
 
 
 def stored(network: MlbNetwork, x: torch.Tensor) -> np.ndarray:

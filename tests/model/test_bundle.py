@@ -431,6 +431,26 @@ def test_a_family_in_fixed_point(tmp_path):
     assert np.array_equal(load(folder).weights["wh_l0"], array)
 
 
+def test_layers_that_do_not_fit_are_refused(tmp_path):
+    """Each of the three rules of :class:`model.spec.NetworkSpec`, and the datapath of a layer above."""
+    folder = tmp_path / "bundle"
+    save(make(layers=2), folder)
+    assert load(folder).network == make(layers=2).network
+    text = (folder / DESIGN).read_bytes()
+    for where, value, words in (
+        ("network.layers", [], "Number of layers must be 1 to 8, not 0"),
+        ("network.layers.1.features", 4, "Features of layer 1 must be the hidden units of the one below (5), not 4"),
+        ("network.layers.1.x.factors.0", 9, "Storage of x of layer 1 must be that of h of the one below, not another"),
+        ("network.layers.1.x.frac", 5, "Storage of x of layer 1 must be that of h of the one below, not another"),
+        ("network.layers.1.overflow", "wrap", "Datapath must be arithmetic, not 'table': Overflow of a narrowing "),
+        ("network.layers.1.h.factors.0", -1, "Bundle field network.layers.1.h"),
+    ):
+        (folder / DESIGN).write_bytes(text)
+        keys = tuple(int(k) if k.isdigit() else k for k in where.split("."))
+        rewrite(folder, lambda d, keys=keys, value=value: at(d, keys).__setitem__(keys[-1], value))
+        assert words in refusal(folder), where
+
+
 def test_sums_that_could_leave_64_bits_are_refused(tmp_path):
     made = make(family=Family.FIXED32, hidden=64, features=64)
     made.weights["wx_l0"][:] = 2**31 - 1  # type: ignore[index]

@@ -231,6 +231,31 @@ def test_fused_gradients_equal_autograd_on_the_plain_loop(levels, gain):
         assert plain.abs().max() > 0
 
 
+@pytest.mark.skipif(compiled.load() is None, reason="no g++: there is no fused kernel to compare")
+def test_gradients_pass_through_all_layers(monkeypatch):
+    """Of every parameter of two layers, the factors of h among them, which x of the second layer shares."""
+    network, x = random_network(a=2, w=2, hidden=4, layers=2, pool=Pool.MEAN, gain=1.0)
+    found = []
+    for load in (compiled.load, lambda: None):
+        monkeypatch.setattr(compiled, "load", load)
+        network.zero_grad()
+        network(x).square().sum().backward()
+        found.append({name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None})
+    assert set(found[0]) == set(found[1]) == {name for name, _ in network.named_parameters()}
+    for name, gradient in found[0].items():
+        assert torch.allclose(gradient, found[1][name], rtol=1e-5, atol=1e-7), name
+        assert gradient.abs().max() > 0, name
+
+
+def test_factors_of_x_of_a_layer_above_are_searched_in_what_it_is_given():
+    network, x = random_network(family=Family.MUBINN1, a=2, hidden=4, layers=2, batch=40, steps=6)
+    h = network._layers(x, fused_lstm)
+    factors, best = network.factors["x_l1"], SearchedFactors(1, 2, frac=6, bits=10)
+    best.initialize([next(h)])
+    assert torch.equal(factors.master, best.master)
+    assert not torch.equal(factors.master, network.factors["x_l0"].master)
+
+
 def test_without_a_compiler_the_plain_loop_gives_the_same(monkeypatch):
     network, x = random_network()
     expected = network(x)

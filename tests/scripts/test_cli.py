@@ -23,7 +23,7 @@ from rtl.network import Network
 from rtl.rom_files import FORMATS
 from rtl.weight_memory import WeightStorage
 from scripts.cli import app
-from sim.simulators import SimulationError
+from sim.simulators import SimulationError, choose_quick
 from synth.units import UNITS
 from tests.sentences import is_one_sentence
 
@@ -123,16 +123,39 @@ def test_train_on_a_file(tmp_path):
     found = answer("train", "--data", tmp_path / "mine.npz", *options, "--out", tmp_path / "run")
     assert sum(found["split_sizes"].values()) == 40
     about = answer("info", found["bundle"])
-    assert (about["data"], about["features"], about["hidden"], about["classes"]) == ("mine.npz", 2, 1, 2)
+    assert (about["data"], about["features"], about["hidden"], about["classes"]) == ("mine.npz", 2, [1], 2)
     assert (about["activation_levels"], about["weight_levels"], about["pool"]) == (1, 5, "mean")
 
 
 def test_info(trained, bundle):
     about = answer("info", bundle)
-    assert (about["features"], about["hidden"], about["classes"], about["steps"]) == (8, 4, 10, 8)
+    assert (about["features"], about["hidden"], about["classes"], about["steps"]) == (8, [4], 10, 8)
     assert about["metrics"]["golden_test"] == trained["accuracy_golden"]
     assert sum(about["weight_bits"].values()) == 2 * (4 * 4 * (8 + 4 + 1) + 10 * (4 + 1))
     assert "LSTM 8 -> 4, dense -> 10" in run("info", bundle).stdout
+
+
+def test_layers(tmp_path):
+    """Two of them on the whole road."""
+    np.savez(tmp_path / "mine.npz", x=np.random.default_rng(0).normal(size=(60, 3, 2)), y=np.arange(60) % 2)
+    options = ["--layers", 2, "--hidden", 3, "--levels", "1,2", "--epochs", 2, "--epochs-float", 2]
+    made = answer("train", "--data", tmp_path / "mine.npz", *options, "--out", tmp_path / "run")["bundle"]
+    about = answer("info", made)
+    assert (about["hidden"], about["settings"]["layers"]) == ([3, 3], 2)
+    assert set(about["weight_bits"]) == {f"{n}_l{k}" for n in ("wx", "wh", "b") for k in (0, 1)} | {
+        "dense_w",
+        "dense_b",
+    }
+    assert {"x_l0", "h_l0", "h_l1"} < set(about["factors"])
+    assert "x_l1" not in about["factors"]
+    assert about["xnor_operations_per_step"] == 4 * 3 * (2 + 3 + 3 + 3) * 1 * 2
+    assert "LSTM 2 -> 3 -> 3, dense -> 2" in run("info", made).stdout
+    found = answer("simulate", made, "--sequences", 3, "--simulator", choose_quick(), "--out", tmp_path / "simulation")
+    assert (found["differing"], found["sequences"]) == (0, 3)
+    assert found["cycles_per_sequence"] == found["cycles_per_sequence_predicted"]
+    images = {f"lstm_{kind}_l{k}.hex" for kind in ("weights", "biases") for k in (0, 1)}
+    written = {Path(name).name for name in answer("rom", made, "--out", tmp_path / "rom")["files"]}
+    assert written == {*images, "dense_weights.hex", "dense_biases.hex", "manifest.json"}
 
 
 def test_units():
@@ -308,6 +331,8 @@ BAD: dict[str, str] = {
     "train --levels 3,3,3": "Levels must be two numbers A,W such as 3,3, not '3,3,3'",
     "train --levels --3,3": "Levels must be two numbers A,W such as 3,3, not '--3,3'",
     "train --levels ³,3": "Levels must be two numbers A,W such as 3,3, not '³,3'",
+    "train --layers 0": "Number of layers must be 1 to 8, not 0",
+    "train --layers 9": "Number of layers must be 1 to 8, not 9",
     "train --hidden 0": "Number of hidden units must be 1 to 1024, not 0",
     "train --epochs 0": "Number of epochs must be 1 to 100000, not 0",
     "train --seed -1": "Seed must be 0 to 4294967295, not -1",

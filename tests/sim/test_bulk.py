@@ -19,9 +19,9 @@ from rtl.weight_memory import WeightStorage
 from sim import job, probes
 from sim.network import Result, observe, simulate
 from sim.simulators import SimulationError, SimulatorName, choose
-from tests.networks import random_network, stored
+from tests.networks import narrowed, random_network, stored
 
-FOLDING = Folding(pe=2, simd=4)  # 5 units in groups of 2, padded lanes
+FOLDING = Folding(pe=2, simd=4)  # 3 units in groups of 2, padded lanes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +49,12 @@ def case(simulator, tmp_path_factory):
         choose("bulk")
     except SimulationError as error:
         pytest.skip(str(error))
-    network, x = random_network(a=2, w=3, hidden=5, pool=Pool.MEAN, gain=4.0)
-    spec, weights = network.spec(), network.weights()
+    network, x = random_network(a=2, w=3, hidden=3, pool=Pool.MEAN, gain=4.0, layers=2)
+    spec, weights = narrowed(network, 2, 3)
     good, faulty = (tmp_path_factory.mktemp(name) / "network.v" for name in ("good", "faulty"))
     good.write_text(emit(Network(Schedule(network=spec, folding=FOLDING), weights), "network"))
     other = {name: array.copy() for name, array in weights.items()}
-    other["wh_l0"][3, 2, 0] ^= 1
+    other["wh_l1"][3, 2, 0] ^= 1
     text = emit(Network(Schedule(network=spec, folding=FOLDING), other), "network")
     # The payload changes while it waits, which nobody sees where nothing ever waits.
     text, count = re.subn(r"(assign o__payload = )(.*);", r"\1\2 ^ !o__ready;", text)
@@ -90,7 +90,7 @@ def test_every_value_and_every_cycle_is_that_of_cocotb(case, stall):
 def test_a_fault_is_reported_as_cocotb_reports_it(case):
     cocotb, bulk = (case.simulate(case.faulty, name) for name in (case.cocotb, "bulk"))
     assert bulk.differing > 0
-    assert str(bulk.first_difference).startswith("z at sequence 0, step 0, layer 0, unit 2, gate o, cycle ")
+    assert str(bulk.first_difference).startswith("z at sequence 0, step 0, layer 1, unit 2, gate o, cycle ")
     same = {"run_s": 0.0, "total_s": 0.0, "labels": None, "golden_labels": None}
     assert dataclasses.replace(bulk, **same) == dataclasses.replace(cocotb, **same)
     assert np.array_equal(bulk.labels, cocotb.labels)

@@ -16,10 +16,10 @@ from rtl.network import Network
 from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from sim.network import simulate
-from sim.probes import STAGE
+from sim.probes import RESULTS, STAGE
 from sim.simulators import SimulationError, choose
 from tests.faults import plant
-from tests.networks import NETWORKS, random_network, stored
+from tests.networks import NETWORKS, narrowed, random_network, stored
 
 
 @pytest.mark.parametrize(
@@ -111,11 +111,51 @@ def test_every_datapath_is_equal_in_every_value_it_computes(choice, pe, simd, da
 def test_drawn_networks(simulator, tmp_path_factory, choice, datapath, pe, simd):
     network, x = random_network(**choice)
     spec = network.spec()
-    assume(datapath.refusal(spec.layers[0]) is None)
+    assume(all(datapath.refusal(lstm) is None for lstm in spec.layers))
     schedule = Schedule(network=spec, folding=Folding(pe=pe, simd=simd), datapath=datapath)
     folder = tmp_path_factory.mktemp("drawn")
     result = simulate(schedule, network.weights(), stored(network, x), folder=folder, simulator=simulator)
     assert (result.differing, result.first_difference) == (0, None)
+    assert result.result_cycles == schedule.result_cycles(choice["steps"], len(x))
+
+
+@pytest.mark.parametrize(
+    ("choice", "hidden", "pe", "simd", "storage"),
+    [
+        ({"a": 2, "w": 1}, (5, 3), 2, 4, WeightStorage.ROM),  # the first layer is the slowest
+        ({"a": 1, "w": 2, "pool": Pool.MEAN}, (2, 5), 2, 3, WeightStorage.LOAD),  # the last one
+        ({"a": 1, "w": 1, "batch": 4}, (2, 6, 3), 2, 99, WeightStorage.CONST),  # the middle one
+        ({"a": 1, "w": 1, "pool": Pool.MEAN, "steps": 1}, (4, 1, 2), 4, 1, WeightStorage.EXTERNAL),
+        ({"a": 1, "w": 2, "family": Family.MUBINN1, "word": Format(10, 6)}, (2, 3), 2, 3, WeightStorage.ROM),
+        # Layers that are alike but for their weights, which are made into them.
+        ({"family": Family.FIXED32, "word": Format(8, 5), "gain": 6.0}, (2, 2, 2), 2, 99, WeightStorage.CONST),
+    ],
+)
+def test_layers_are_a_pipeline(choice, hidden, pe, simd, storage, simulator, tmp_path):
+    """Equal in every value and, if no stream waits, in every cycle; a sequence begins anew in every layer."""
+    network, x = random_network(**choice, hidden=max(hidden), layers=len(hidden))
+    (spec, weights), samples = narrowed(network, *hidden), stored(network, x)
+    schedule = Schedule(network=spec, folding=Folding(pe=pe, simd=simd))
+    values = sum(lstm.features + (3 * 4 + 5) * lstm.hidden for lstm in spec.layers)
+    source = tmp_path / "network.v"
+    source.write_text(emit(Network(schedule, weights, storage), "network"))
+    for stall in (0.0, 0.4):
+        options = {"folder": tmp_path, "simulator": simulator, "stall": stall, "storage": storage, "verilog": source}
+        result = simulate(schedule, weights, samples, **options)
+        assert (result.differing, result.first_difference) == (0, None)
+        batch, steps, _ = samples.shape
+        assert result.compared == batch * (steps * values + spec.dense.classes + 1)
+        if not stall:
+            assert result.result_cycles == schedule.result_cycles(steps, batch)
+            assert result.cycles_per_sequence == schedule.sequence_cycles(steps)
+
+
+def test_step_cycles_are_those_of_the_slowest_layer():
+    for hidden in ((6, 2, 3), (2, 6, 3), (2, 3, 6)):
+        spec, _ = narrowed(random_network(hidden=6, layers=3)[0], *hidden)
+        schedule = Schedule(network=spec, folding=Folding(pe=1, simd=2))
+        assert schedule.step_cycles == max(layer.step_cycles for layer in schedule.layers)
+        assert schedule.sequence_cycles(51) - schedule.sequence_cycles(50) == schedule.step_cycles
 
 
 def test_verilator_agrees_too(tmp_path):
@@ -219,7 +259,7 @@ def test_a_planted_fault_is_caught(unit, written, simulator, tmp_path):
     assert result.differing > 0
     first = result.first_difference
     assert first is not None
-    assert first.value in STAGE
+    assert first.value in (*STAGE, *RESULTS)
     assert f"expected {first.expected}" in str(first)
 
 
@@ -239,6 +279,52 @@ def test_the_first_difference_names_step_unit_gate_and_cycle(written, simulator,
         r"z at sequence 0, step 0, layer 0, unit 2, gate o, cycle \d+: expected -?\d+, got -?\d+", str(first)
     )
     assert np.isin(result.labels, range(3)).all()
+
+
+@pytest.fixture(scope="module")
+def stacked(tmp_path_factory):
+    """Two layers, their samples and Verilog."""
+    network, x = random_network(a=2, w=2, hidden=3, steps=4, batch=8, gain=8.0, seed=3, layers=2)
+    folder = tmp_path_factory.mktemp("stacked")
+    schedule = Schedule(network=network.spec(), folding=Folding(pe=2, simd=4))
+    (folder / "network.v").write_text(emit(Network(schedule, network.weights()), "network"))
+    return schedule, network.weights(), stored(network, x), folder / "network.v"
+
+
+@pytest.mark.parametrize("seed", [201, 501, 801])
+def test_a_planted_fault_in_a_stage_is_caught(seed, stacked, simulator, tmp_path):
+    schedule, weights, samples, source = stacked
+    for first in range(seed, seed + 300, 100):  # some do not matter: what is told of a beat that is not there
+        plant(source, "lstm_stage", tmp_path / "faulty.v", combinational=False, first=first)
+        options = {"folder": tmp_path, "simulator": simulator, "verilog": tmp_path / "faulty.v"}
+        try:
+            result = simulate(schedule, weights, samples, **options)
+        except SimulationError as error:  # a step too many
+            assert "must be high" in str(error)  # noqa: PT017
+            return
+        if result.differing:
+            return
+    raise AssertionError("three faults were not seen")
+
+
+@pytest.mark.parametrize("unit", ["lstm_weights_l0", "lstm_biases_l0", "lstm_weights_l1", "lstm_biases_l1"])
+def test_a_planted_fault_in_a_memory_is_caught_in_its_layer(unit, stacked, simulator, tmp_path):
+    schedule, weights, samples, source = stacked
+    plant(source, unit, tmp_path / "faulty.v", combinational=False)
+    options = {"folder": tmp_path, "simulator": simulator, "verilog": tmp_path / "faulty.v"}
+    first = simulate(schedule, weights, samples, **options).first_difference
+    assert first is not None
+    assert (first.value, first.layer) == ("z", int(unit[-1]))
+
+
+def test_the_first_difference_names_the_layer(stacked, simulator, tmp_path):
+    schedule, weights, samples, _ = stacked
+    other = {name: array.copy() for name, array in weights.items()}
+    other["wx_l1"][1, 2, 0] ^= 1
+    source = tmp_path / "network.v"
+    source.write_text(emit(Network(schedule, other), "network"))
+    result = simulate(schedule, weights, samples, folder=tmp_path, simulator=simulator, verilog=source)
+    assert re.match(r"z at sequence 0, step 0, layer 1, unit 2, gate f, cycle \d+: ", str(result.first_difference))
 
 
 def test_trained_digits_and_two_foldings(simulator, tmp_path):

@@ -11,7 +11,7 @@ from rtl.weight_memory import WeightStorage
 from sim.network import simulate
 from sim.simulators import SimulationError
 from tests.faults import plant
-from tests.networks import random_network, stored
+from tests.networks import narrowed, random_network, stored
 
 PARALLEL = Folding(pe=3, simd=99)
 FOLDED = Folding(pe=2, simd=3)
@@ -23,8 +23,8 @@ def scheduled(spec, folding):
 
 @pytest.fixture(scope="module")
 def case():
-    network, x = random_network(features=3, hidden=3, a=2, w=3, steps=4, batch=6, gain=8.0)
-    return network.spec(), network.weights(), stored(network, x)
+    network, x = random_network(features=3, hidden=3, a=2, w=3, steps=4, batch=6, gain=8.0, layers=2)
+    return *narrowed(network, 2, 3), stored(network, x)
 
 
 @pytest.mark.parametrize("folding", [PARALLEL, FOLDED], ids=["parallel", "folded"])
@@ -40,10 +40,10 @@ def test_every_storage_gives_the_same(storage, folding, case, simulator, tmp_pat
 def test_where_the_weights_are(storage, case, simulator, tmp_path):
     """Verilog made with another weight differs where it holds the weights, and only there."""
     spec, weights, samples = case
-    wh = weights["wh_l0"].copy()
+    wh = weights["wh_l1"].copy()
     wh[3, 2, 0] ^= 1
     source = tmp_path / "other.v"
-    source.write_text(emit(Network(scheduled(spec, FOLDED), {**weights, "wh_l0": wh}, storage), "network"))
+    source.write_text(emit(Network(scheduled(spec, FOLDED), {**weights, "wh_l1": wh}, storage), "network"))
     options = {"folder": tmp_path, "simulator": simulator, "storage": storage, "verilog": source}
     result = simulate(scheduled(spec, FOLDED), weights, samples[:1], **options)
     assert (result.differing > 0) == (storage in (WeightStorage.CONST, WeightStorage.ROM))
