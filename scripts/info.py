@@ -16,6 +16,7 @@ def info(bundle: BundlePath, json: Json = False) -> None:
     about = describe(loaded)
     if json:
         return emit_json(about)
+    cycles = schedule.result_cycles(about["steps"], about["test_sequences"])
     sizes = " -> ".join(map(str, (about["features"], *about["hidden"])))
     table(
         f"Bundle {bundle}",
@@ -29,7 +30,7 @@ def info(bundle: BundlePath, json: Json = False) -> None:
             *((name.replace("_", ", "), percent(value)) for name, value in about["metrics"].items()),
             ("built as", built_as(schedule)),
             ("cycles a step", schedule.step_cycles),
-            ("cycles a sequence", f"{schedule.sequence_cycles(about['steps'])} of {about['steps']} steps"),
+            ("cycles a sequence", f"{cycles[0]} of {about['steps']} steps; {cycles[-1]:,} for all that follow at once"),
             ("xnor operations a step", f"{about['xnor_operations_per_step']:,}"),
             ("multiplications a step", f"{about['multiplications_per_step']:,}"),
             ("test samples", f"{about['test_sequences']} sequences"),

@@ -84,7 +84,7 @@ def simulate(
         )
     seconds = time.monotonic() - start
     built = result.cycles / result.total_s
-    predicted = schedule.sequence_cycles(samples.shape[1])
+    predicted = schedule.result_cycles(samples.shape[1], len(samples))
     figures = {
         "sequences": result.sequences,
         "compared": result.compared,
@@ -94,7 +94,9 @@ def simulate(
         "accuracy_golden": accuracy(result.golden_labels, loaded.labels),
         "cycles": result.cycles,
         "cycles_per_sequence": result.cycles_per_sequence,
-        "cycles_per_sequence_predicted": predicted,
+        "cycles_per_sequence_predicted": predicted[0],
+        "cycles_of_all": result.result_cycles[-1],
+        "cycles_of_all_predicted": predicted[-1],
         "cycles_per_step": schedule.step_cycles,
         "cycles_per_second": round(result.cycles / result.run_s, 1),
         "cycles_per_second_with_build": round(built, 1),
@@ -118,7 +120,11 @@ def simulate(
                 ("cycles", f"{result.cycles:,}"),
                 (
                     "cycles a sequence",
-                    f"{result.cycles_per_sequence or 'varying (stalls)'}; by the formula {predicted}",
+                    f"{result.cycles_per_sequence or 'varying (stalls)'}; by the formula {predicted[0]}",
+                ),
+                (
+                    "first sample to last result",
+                    f"{result.result_cycles[-1]:,} cycles; by the formula, without stalls, {predicted[-1]:,}",
                 ),
                 ("cycles a second", f"{result.cycles / result.run_s:,.0f} of a processor; with building {built:,.0f}"),
                 ("time", f"{seconds:.0f} s"),

@@ -153,6 +153,7 @@ def test_layers(tmp_path):
     found = answer("simulate", made, "--sequences", 3, "--simulator", choose_quick(), "--out", tmp_path / "simulation")
     assert (found["differing"], found["sequences"]) == (0, 3)
     assert found["cycles_per_sequence"] == found["cycles_per_sequence_predicted"]
+    assert found["cycles_of_all"] == found["cycles_of_all_predicted"]
     images = {f"lstm_{kind}_l{k}.hex" for kind in ("weights", "biases") for k in (0, 1)}
     written = {Path(name).name for name in answer("rom", made, "--out", tmp_path / "rom")["files"]}
     assert written == {*images, "dense_weights.hex", "dense_biases.hex", "manifest.json"}
