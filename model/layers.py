@@ -1,4 +1,4 @@
-"""PyTorch modules: the float LSTM classifier, and the one in the arithmetic of hardware."""
+"""The LSTM classifier in the arithmetic of hardware, as a PyTorch module."""
 
 from __future__ import annotations
 
@@ -12,37 +12,13 @@ from torch import Tensor, nn
 from model.cell import LstmFunction, binarize, fixed_point, plain_lstm
 from model.factors import Factors, SearchedFactors
 from model.family import BINARIZED, FactorRule, Family, NumberChoice
+from model.float_network import FloatNetwork
 from model.fused import fused_lstm
 from model.spec import DenseSpec, LstmSpec, MlbSpec, NetworkSpec, Pool, Quantity, Weights, of_layer
 
 GROUPS = {"gates": 4, "wx": 4, "wh": 4, "b": 4}  #: quantities that have factors for each gate
 
 SEARCH_SEQUENCES = 256  #: that a search of the factors of x of a layer above the first runs through those below it
-
-
-class FloatNetwork(nn.Module):
-    """The baseline: ``nn.LSTM`` and a dense layer on the last or the mean hidden state of its last layer."""
-
-    def __init__(self, features: int, hidden: int, classes: int, pool: Pool, layers: int = 1) -> None:
-        super().__init__()
-        self.pool = pool
-        self.lstm = nn.LSTM(features, hidden, layers, batch_first=True)
-        self.dense = nn.Linear(hidden, classes)
-        for layer in range(layers):
-            w = self.lstm_weights(layer)
-            w["bias_hh"].data.zero_()
-            w["bias_ih"].data.zero_()
-            w["bias_ih"].data[hidden : 2 * hidden] = 1.0  # a forget gate that begins open trains faster
-
-    def lstm_weights(self, layer: int) -> dict[str, Tensor]:
-        """The parameters of a layer by name, without the layer number."""
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        return {name: getattr(self.lstm, of_layer(name, layer)) for name in names}
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (batch, classes) of samples (batch, steps, features)."""
-        h, _ = self.lstm(x)
-        return self.dense(h.mean(1) if self.pool is Pool.MEAN else h[:, -1])
 
 
 class MlbNetwork(nn.Module):

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from model.data import Dataset
 from model.factors import Factors
 from model.family import FACTOR_RULES, FactorRule, Family
-from model.layers import FloatNetwork, MlbNetwork
+from model.float_network import FloatNetwork
+from model.layers import MlbNetwork
 from model.spec import MAX_LAYERS, MAX_LEVELS, Pool
 
 Progress = Callable[[str, int, int, float, float], None]  #: phase, epochs done, of, training loss, validation accuracy

@@ -27,7 +27,7 @@ from scripts.console import (
     percent,
     table,
 )
-from sim.network import as_dict
+from sim.compare import as_dict
 from sim.network import simulate as run
 from sim.simulators import choose
 from synth.liberty import find_liberty

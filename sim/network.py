@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.golden import Trace, run
-from model.spec import GATES, MemoryImage, Schedule, Weights, load_stream, memory_images
+from model.golden import run
+from model.spec import MemoryImage, Schedule, Weights, load_stream, memory_images
 from rtl.network import Network
 from rtl.rom_files import beside, write_all
 from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from sim import probes
 from sim.bulk import run_bulk
-from sim.job import UNKNOWN
+from sim.compare import Result, compare
 from sim.runner import Progress, run_bench
 from sim.simulators import SimulationError, SimulatorName
 
@@ -33,59 +33,6 @@ PUBLIC = {
     "lstm_layer*": ("x", "*_valid"),
     "lstm_unit*": ("z_*", "activation_*", "gate_*", "c_raw", "c", "t", "h_raw", "h_new"),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """One value that differs. ``got`` is None if it was unknown (X) or never seen; ``cycle`` is None then too."""
-
-    value: str
-    sequence: int
-    step: int | None
-    layer: int | None
-    unit: int | None
-    gate: str | None
-    cycle: int | None
-    expected: int
-    got: int | None
-
-    def __str__(self) -> str:
-        where = [f"sequence {self.sequence}"]
-        where += [f"step {self.step}"] if self.step is not None else []
-        where += [f"layer {self.layer}"] if self.layer is not None else []
-        where += (
-            [f"{'feature' if self.value == 'x' else 'class' if self.value == 'logits' else 'unit'} {self.unit}"]
-            if self.unit is not None
-            else []
-        )
-        where += [f"gate {self.gate}"] if self.gate is not None else []
-        where += [f"cycle {self.cycle}"] if self.cycle is not None else []
-        got = "unknown" if self.got is None else self.got
-        return f"{self.value} at {', '.join(where)}: expected {self.expected}, got {got}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """The outcome of a simulation; ``labels`` are those of the Verilog, ``golden_labels`` what they should be.
-
-    ``cycles`` counts from reset to the last result, a load of weights included; ``cycles_per_sequence`` from the
-    first sample being taken to the result being valid, of the first sequence, which finds the hardware empty (None with
-    stalls); ``result_cycles`` from then to each result. ``run_s`` are the
-    seconds of processor time (of one core) that the cycles took, ``total_s`` those that passed with building (unless
-    that was done before) and start.
-    """
-
-    sequences: int
-    compared: int
-    differing: int
-    first_difference: Difference | None
-    labels: NDArray[np.int64]
-    golden_labels: NDArray[np.int64]
-    cycles: int
-    cycles_per_sequence: int | None
-    result_cycles: list[int]
-    run_s: float
-    total_s: float
 
 
 def simulate(
@@ -147,7 +94,7 @@ def simulate(
         timeout_s=timeout_s,
         on_progress=on_progress,
     )
-    return _compare(golden, observed, schedule, stall, time.perf_counter() - start)
+    return compare(golden, observed, schedule, stall, time.perf_counter() - start)
 
 
 def observe(
@@ -203,77 +150,3 @@ def observe(
         timeout_s=timeout_s,
         on_progress=on_progress,
     )
-
-
-def _compare(
-    golden: Trace, observed: dict[str, NDArray[np.int64]], schedule: Schedule, stall: float, total_s: float
-) -> Result:
-    compared = differing = 0
-    first: tuple[tuple[int, int, int], Difference] | None = None
-    for order, value in enumerate(probes.computed(schedule)):
-        expected, got = np.asarray(value.of(golden)), observed[value.array]
-        wrong = np.flatnonzero(expected != got)
-        compared, differing = compared + expected.size, differing + len(wrong)
-        if not len(wrong):
-            continue
-        cycles = _cycles_of(observed[value.cycles], expected.shape, value, schedule).ravel()[wrong]
-        seen = np.where(cycles < 0, np.iinfo(np.int64).max, cycles)
-        place = int(wrong[np.argmin(seen)])
-        key = (int(seen.min()), order, place)
-        if first is None or key < first[0]:
-            first = (
-                key,
-                _difference(
-                    value,
-                    np.unravel_index(place, expected.shape),
-                    int(expected.flat[place]),
-                    int(got.flat[place]),
-                    int(seen.min()),
-                ),
-            )
-    spent = observed["cycle_logits"] - observed["taken"][0]
-    return Result(
-        sequences=len(golden.label),
-        compared=compared,
-        differing=differing,
-        first_difference=first[1] if first else None,
-        labels=observed["label"],
-        golden_labels=golden.label,
-        cycles=int(observed["cycles"]),
-        cycles_per_sequence=None if stall else int(spent[0]),
-        result_cycles=spent.tolist(),
-        run_s=int(observed["nanoseconds"]) / 1e9,
-        total_s=total_s,
-    )
-
-
-def _cycles_of(
-    cycles: NDArray[np.int64], shape: tuple[int, ...], value: probes.Value, schedule: Schedule
-) -> NDArray[np.int64]:
-    """The cycle of every number: stages record one a group of units."""
-    if value.layer is None:
-        return np.broadcast_to(cycles.reshape(-1, *(1,) * (len(shape) - 1)), shape)
-    if value.name == "x":
-        return np.broadcast_to(cycles[:, :, :1], shape)
-    units = np.repeat(cycles, schedule.layers[value.layer].pe, axis=2)[:, :, : shape[-1]]
-    return np.broadcast_to(units[:, :, None, :] if len(shape) == 4 else units, shape)
-
-
-def _difference(value: probes.Value, place: tuple[Any, ...], expected: int, got: int, cycle: int) -> Difference:
-    at = [int(i) for i in place]
-    return Difference(
-        value=value.name,
-        sequence=at[0],
-        step=None if value.layer is None else at[1],
-        layer=value.layer,
-        unit=at[-1] if len(at) > 1 else None,
-        gate=GATES[at[2]] if len(at) == 4 else None,
-        expected=expected,
-        got=None if got == UNKNOWN else got,
-        cycle=cycle if cycle < np.iinfo(np.int64).max else None,
-    )
-
-
-def as_dict(difference: Difference | None) -> dict[str, Any] | None:
-    """For JSON."""
-    return asdict(difference) if difference else None

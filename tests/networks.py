@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from model.bundle import stored_samples
 from model.family import FactorRule, Family, NumberChoice
-from model.layers import FloatNetwork, MlbNetwork
+from model.float_network import FloatNetwork
+from model.layers import MlbNetwork
 from model.spec import Format, NetworkSpec, Pool, Weights
 from model.training import Scaling
 

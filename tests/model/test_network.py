@@ -250,10 +250,9 @@ def test_gradients_pass_through_all_layers(monkeypatch):
 def test_factors_of_x_of_a_layer_above_are_searched_in_what_it_is_given():
     network, x = random_network(family=Family.MUBINN1, a=2, hidden=4, layers=2, batch=40, steps=6)
     h = network._layers(x, fused_lstm)
-    factors, best = network.factors["x_l1"], SearchedFactors(1, 2, frac=6, bits=10)
+    best = SearchedFactors(1, 2, frac=6, bits=10)
     best.initialize([next(h)])
-    assert torch.equal(factors.master, best.master)
-    assert not torch.equal(factors.master, network.factors["x_l0"].master)
+    assert network.layer_spec(1).x == best.specs()[0] != network.layer_spec(0).x
 
 
 def test_without_a_compiler_the_plain_loop_gives_the_same(monkeypatch):

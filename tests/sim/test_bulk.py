@@ -17,7 +17,8 @@ from rtl.network import Network
 from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from sim import job, probes
-from sim.network import Result, observe, simulate
+from sim.compare import Result
+from sim.network import observe, simulate
 from sim.simulators import SimulationError, SimulatorName, choose
 from tests.networks import narrowed, random_network, stored
 

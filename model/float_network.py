@@ -1,0 +1,32 @@
+"""The float LSTM classifier: the baseline of accuracy, and where training for hardware begins."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from model.spec import Pool, of_layer
+
+
+class FloatNetwork(nn.Module):
+    """The baseline: ``nn.LSTM`` and a dense layer on the last or the mean hidden state of its last layer."""
+
+    def __init__(self, features: int, hidden: int, classes: int, pool: Pool, layers: int = 1) -> None:
+        super().__init__()
+        self.pool = pool
+        self.lstm = nn.LSTM(features, hidden, layers, batch_first=True)
+        self.dense = nn.Linear(hidden, classes)
+        for layer in range(layers):
+            w = self.lstm_weights(layer)
+            w["bias_hh"].data.zero_()
+            w["bias_ih"].data.zero_()
+            w["bias_ih"].data[hidden : 2 * hidden] = 1.0  # a forget gate that begins open trains faster
+
+    def lstm_weights(self, layer: int) -> dict[str, Tensor]:
+        """The parameters of a layer by name, without the layer number."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        return {name: getattr(self.lstm, of_layer(name, layer)) for name in names}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (batch, classes) of samples (batch, steps, features)."""
+        h, _ = self.lstm(x)
+        return self.dense(h.mean(1) if self.pool is Pool.MEAN else h[:, -1])
