@@ -120,8 +120,6 @@ class Network(Unit):
             with m.State("RESTART"):  # after a reset; the data registers themselves have none
                 m.d.comb += restart.eq(1)
                 m.d.sync += between.eq(1)
-                if loader:
-                    m.d.comb += hold.eq(1)
                 m.next = "WEIGHTS" if loader else "LOAD"
             if loader:
                 m.submodules.weight_loader = loader

@@ -200,73 +200,87 @@ def test_the_beats_hold_the_images(folding, case):
     assert stream == []
 
 
-def test_a_load_waits_until_the_pipeline_is_empty():
-    """Of two layers the first has nothing to do long before the result is taken; sample and beat wait till then."""
-    mlb, x = random_network(features=1, hidden=2, classes=2, a=1, w=2, steps=2, batch=4, gain=6.0, layers=2)
+@pytest.fixture(scope="module")
+def stacked():
+    """Two layers, two sets of weights for them, samples, and the logits with each."""
+    mlb, x = random_network(features=1, hidden=2, classes=2, a=1, w=2, steps=2, batch=2, gain=6.0, layers=2)
     spec, first, samples = mlb.spec(), mlb.weights(), stored(mlb, x)
     rng = np.random.default_rng(1)
     second = {name: rng.integers(0, 1 << 2, codes.shape, np.uint8) for name, codes in first.items()}
-    folding = Folding(pe=2, simd=99)
     wanted = [logits(spec, weights, samples) for weights in (first, second)]
     assert wanted[0] != wanted[1]
+    return spec, first, second, samples, wanted
+
+
+def test_a_load_waits_until_the_pipeline_is_empty(stacked):
+    """Of two layers the first has nothing to do long before the result is taken; sample and beat wait till then."""
+    spec, first, second, samples, wanted = stacked
+    folding = Folding(pe=2, simd=99)
 
     async def bench(host):
-        ctx, network = host.context, host.network
-        await host.send(beats(spec, folding, first))
-        assert await host.classify(samples) == wanted[0]
+        ctx, i, w, o = host.context, host.network.i, host.network.w, host.network.o
+        stream = beats(spec, folding, first)
+        ctx.set(i.valid, 1)
+        await host.send(stream[:-1])
+        for _ in range(5):  # a sample waits, however long the host takes
+            assert not ctx.get(i.ready)
+            await ctx.tick()
+        ctx.set(i.valid, 0)
+        await host.send(stream[-1:])
         await host.sample(samples[0, 0], 0)
         await host.sample(samples[0, 1], 1)
         stream = beats(spec, folding, second)
-        ctx.set(network.w.payload, stream[0])
-        ctx.set(network.w.valid, 1)
-        ctx.set(network.i.payload, {"x": samples[1, 0].tolist(), "last": 0})
-        ctx.set(network.i.valid, 1)
+        ctx.set(w.payload, stream[0])
+        ctx.set(w.valid, 1)
+        ctx.set(i.payload, {"x": samples[1, 0].tolist(), "last": 0})
+        ctx.set(i.valid, 1)
         waited = 0
-        while not ctx.get(network.o.valid) or waited < 200:
-            assert not ctx.get(network.i.ready)
-            assert not ctx.get(network.w.ready)
+        while not ctx.get(o.valid) or waited < 100:
+            assert not ctx.get(i.ready)
+            assert not ctx.get(w.ready)
             await ctx.tick()
             waited += 1
-        assert list(ctx.get(network.o.payload.logits)) == wanted[0][0]
-        ctx.set(network.o.ready, 1)
+        assert list(ctx.get(o.payload.logits)) == wanted[0][0]
+        ctx.set(o.ready, 1)
         await ctx.tick()
-        ctx.set(network.o.ready, 0)
+        ctx.set(o.ready, 0)
         assert await host.send(stream) == len(stream) + 1
         assert await host.classify(samples) == wanted[1]
 
     simulate(spec, first, folding, bench)
 
 
-def test_a_sample_that_is_inside_comes_before_a_load():
-    """The first layer already has the next sequence when the beat comes; the load is for the one after."""
-    mlb, x = random_network(features=1, hidden=2, classes=2, a=1, w=2, steps=2, batch=2, gain=6.0, layers=2)
-    spec, weights, samples = mlb.spec(), mlb.weights(), stored(mlb, x)
+def test_a_sample_that_is_inside_comes_before_a_load(stacked):
+    """The first layer already works on the next sequence when the beat comes; the load is for the one after."""
+    spec, first, _, samples, wanted = stacked
     folding = Folding(pe=2, simd=99)
-    wanted = logits(spec, weights, samples)
 
     async def bench(host):
-        ctx, network = host.context, host.network
-        await host.send(beats(spec, folding, weights))
-        for row, last in zip(samples[0], (0, 1), strict=True):
-            await host.sample(row, last)
-        await host.sample(samples[1, 0], 0)  # before the result of the first sequence is taken
-        assert not ctx.get(network.o.valid)
-        ctx.set(network.w.valid, 1)
-        for expected in wanted:
-            while not ctx.get(network.o.valid):
-                assert not ctx.get(network.w.ready)
-                if expected == wanted[1] and ctx.get(network.i.ready):
-                    ctx.set(network.i.payload, {"x": samples[1, 1].tolist(), "last": 1})
-                    ctx.set(network.i.valid, 1)
-                    await ctx.tick()
-                    ctx.set(network.i.valid, 0)
-                    continue
-                await ctx.tick()
-            assert list(ctx.get(network.o.payload.logits)) == expected
-            ctx.set(network.o.ready, 1)
-            await ctx.tick()
-            ctx.set(network.o.ready, 0)
-        await ctx.tick()
-        assert ctx.get(network.w.ready)
+        ctx, w, o = host.context, host.network.w, host.network.o
 
-    simulate(spec, weights, folding, bench)
+        async def result(expected):
+            assert list(ctx.get(o.payload.logits)) == expected
+            ctx.set(o.ready, 1)
+            await ctx.tick()
+            ctx.set(o.ready, 0)
+
+        await host.send(beats(spec, folding, first))
+        await host.sample(samples[0, 0], 0)
+        await host.sample(samples[0, 1], 1)
+        while not ctx.get(o.valid):
+            await ctx.tick()
+        await host.sample(samples[1, 0], 0)
+        ctx.set(w.valid, 1)
+        await result(wanted[0][0])  # now the last layer is between two sequences, and the first one is not
+        for _ in range(100):
+            assert not ctx.get(w.ready)
+            await ctx.tick()
+        await host.sample(samples[1, 1], 1)
+        while not ctx.get(o.valid):
+            assert not ctx.get(w.ready)
+            await ctx.tick()
+        await result(wanted[0][1])
+        await ctx.tick()
+        assert ctx.get(w.ready)
+
+    simulate(spec, first, folding, bench)

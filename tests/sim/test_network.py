@@ -128,7 +128,7 @@ def test_drawn_networks(simulator, tmp_path_factory, choice, datapath, pe, simd)
         ({"a": 1, "w": 1, "pool": Pool.MEAN, "steps": 1}, (4, 1, 2), 4, 1, WeightStorage.EXTERNAL),
         ({"a": 1, "w": 2, "family": Family.MUBINN1, "word": Format(10, 6)}, (2, 3), 2, 3, WeightStorage.ROM),
         # Layers that are alike but for their weights, which are made into them.
-        ({"family": Family.FIXED32, "word": Format(8, 5), "gain": 6.0}, (2, 2, 2), 2, 99, WeightStorage.CONST),
+        ({"family": Family.FIXED32, "word": Format(8, 5), "gain": 6.0}, (2, 2, 2, 2), 2, 99, WeightStorage.CONST),
     ],
 )
 def test_layers_are_a_pipeline(choice, hidden, pe, simd, storage, simulator, tmp_path):
