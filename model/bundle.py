@@ -25,8 +25,8 @@ from pydantic import TypeAdapter, ValidationError
 from model.data import DataError, Dataset, read_npz
 from model.golden import check_samples
 from model.layers import MlbNetwork
+from model.scaling import Scaling
 from model.spec import Datapath, Folding, Format, Ints, NetworkSpec, Weights
-from model.training import Scaling
 
 SCHEMA_VERSION = 3
 DESIGN = "design.json"

@@ -6,11 +6,12 @@ import math
 import os
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import signal
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -36,12 +37,15 @@ class Dataset:
         Labels from 0 to ``classes - 1``, int64, shape (sequences,).
     split
         Index into ``SPLITS``, shape (sequences,); no split is empty.
+    framed
+        Whether the features of a step are successive samples of one signal.
     """
 
     name: str
     x: NDArray[np.float32]
     y: NDArray[np.int64]
     split: NDArray[np.int64]
+    framed: bool = False
 
     def __post_init__(self) -> None:
         if self.x.ndim != 3 or 0 in self.x.shape:
@@ -136,16 +140,39 @@ def _bonn(data_root: Path | None) -> Dataset:
         raise DataError(f"Recordings of bonn must be at least 4096 numbers each, not {x.dtype} {x.shape!r}")
     pieces = x[:, :4096].astype(np.float32).reshape(-1, 64, 8)
     y = np.repeat(_labels("bonn", archive["y"], len(x)), 8)
-    return Dataset(name="bonn", x=pieces, y=y, split=split_groups(np.repeat(np.arange(len(y) // 8), 8), y))
+    split = split_groups(np.repeat(np.arange(len(y) // 8), 8), y)
+    return Dataset(name="bonn", x=pieces, y=y, split=split, framed=True)
 
 
 def _bonn3(data_root: Path | None) -> Dataset:
     """Bonn EEG, 3 classes: healthy (Z, O), between seizures (N, F), seizure (S)."""
     five = _bonn(data_root)
-    return Dataset(name="bonn3", x=five.x, y=np.array([0, 0, 1, 1, 2])[five.y], split=five.split)
+    return replace(five, name="bonn3", y=np.array([0, 0, 1, 1, 2])[five.y])
 
 
-PRESETS: dict[str, Callable[[Path | None], Dataset]] = {"bonn": _bonn, "bonn3": _bonn3}
+def _motor(data_root: Path | None) -> Dataset:
+    """Left against right fist, moved or imagined (PhysioNet EEGMMIDB, subject 1): 90 trials in 6 runs, split by run.
+
+    20 steps of 0.2 s; features: log power between 8 and 30 Hz of 64 channels.
+    """
+    path = Path("eeg_motor_imagery") / "eeg_motor_imagery_s001.npz"
+    archive = _archive("motor", data_root, path, ("x", "y", "run"))
+    x, y, run = archive["x"], archive["y"], archive["run"]
+    if x.ndim != 3 or x.shape[1:] != (64, 640) or y.shape != (len(x),) or run.shape != y.shape:
+        raise DataError(f"Trials of motor must be of shape (trials, 64, 640), not {x.shape!r}")
+    fist = y < 2
+    band = signal.butter(4, (8, 30), "bandpass", fs=160, output="sos")
+    power = signal.sosfiltfilt(band, x[fist].astype(np.float64)).reshape(-1, 64, 20, 32).var(3)
+    run = run[fist]
+    return Dataset(
+        name="motor",
+        x=np.log(power + 1e-3).transpose(0, 2, 1).astype(np.float32),
+        y=_labels("motor", y[fist], len(run)),
+        split=np.where(run < 8, 0, np.where(run == 8, 1, 2)),
+    )
+
+
+PRESETS: dict[str, Callable[[Path | None], Dataset]] = {"bonn": _bonn, "bonn3": _bonn3, "motor": _motor}
 
 
 def _archive(preset: str, data_root: Path | None, path: Path, keys: tuple[str, ...]) -> dict[str, NDArray]:

@@ -62,11 +62,12 @@ class MlbNetwork(nn.Module):
         self.pool, self.max_steps, self.numbers = pool, max_steps, numbers or NumberChoice.of(family)
         n = self.numbers
 
-        # Activations begin uniform over the range that matters (two standard deviations; where tanh is not
-        # flat; all of tanh and sigmoid). Greedy factors of their float values do worse: heavy tails and
-        # small means waste levels, and the network may never recover.
-        sigmoid = 1.0 - n.gate_offset
-        ranges = {"x": (2.0,), "h": (1.0,), "c": (2.0,), "gates": (sigmoid, sigmoid, 1.0, sigmoid)}
+        # Activations begin uniform over the range that matters (two standard deviations; all of tanh and sigmoid).
+        # Greedy factors of their float values do worse: heavy tails and small means waste levels, and the network
+        # may never recover. The outermost value of g is 1, and c begins small, so that i * g can turn c: with one
+        # level and the same range for both, c would stay what it is.
+        sigmoid, tanh = 1.0 - n.gate_offset, 1 / (1 - 2.0**-activation_levels)
+        ranges = {"x": (2.0,), "h": (1.0,), "c": (1.0,), "gates": (sigmoid, sigmoid, tanh, sigmoid)}
         offsets = {"gates": tuple(n.offset(k) for k in range(4))}
 
         def factors_of(name: str) -> Factors:
@@ -96,7 +97,16 @@ class MlbNetwork(nn.Module):
         self.factors.update({name: factors_of(name) for name in dense})
         self.masters["dense_w"] = uniform(classes, hidden)
         self.masters["dense_b"] = nn.Parameter(torch.zeros(classes))
+        # A sign alone says nothing of the size of x; with thresholds of their own, features together do.
+        self.shift = nn.Parameter(torch.zeros(features), requires_grad="x_l0" in self.factors)
         self._initialize_weight_factors()
+
+    @torch.no_grad()
+    def take_shift(self) -> np.ndarray:
+        """What is taken off each feature of standardized samples; from now on it is nothing."""
+        shift = self.shift.numpy().copy()
+        self.shift.zero_()
+        return shift
 
     @torch.no_grad()
     def warm_start(self, network: FloatNetwork, x: Tensor | None = None) -> None:
@@ -200,8 +210,9 @@ class MlbNetwork(nn.Module):
         """h^ of every step of each layer, from the first on."""
         dtype = torch.float32 if self.training else torch.float64
         source = self.numbers.source
-        given = (x.to(dtype) * 2.0**source.frac).round().clamp(source.min, source.max) * source.step
-        given = given.transpose(0, 1)
+        exact = x.to(dtype) - self.shift
+        given = (exact.detach() * 2.0**source.frac).round().clamp(source.min, source.max) * source.step
+        given = (given + (exact - exact.detach())).transpose(0, 1)
         for layer in range(self.layers):
             given = self._layer(layer, given, lstm_function)
             yield given

@@ -12,9 +12,11 @@ import numpy as np
 import torch
 
 from model import bundle, golden
+from model.config import TrainConfig
 from model.data import Dataset
+from model.run import Progress, predictions
 from model.spec import Datapath, FixedSpec, Folding, MlbSpec, Quantity, of_layer
-from model.training import Progress, TrainConfig, predictions, train
+from model.training import train
 
 
 def golden_labels(b: bundle.Bundle, batch: int = 100) -> np.ndarray:
@@ -54,7 +56,8 @@ def train_to_bundle(
     trained = train(config, data, folder, progress)
     x, y = data.part("test")
     scaled = torch.from_numpy(trained.scaling.apply(x))
-    float_test = accuracy(predictions(trained.float_network, scaled.float()).numpy(), y)
+    plain = torch.from_numpy(trained.float_scaling.apply(x)).float()
+    float_test = accuracy(predictions(trained.float_network, plain).numpy(), y)
     figures = {
         "family": config.family.value,
         "accuracy_float": float_test,

@@ -15,9 +15,9 @@ import torch
 import typer
 
 from model import bundle as bundles
+from model.config import TrainConfig
 from model.data import Dataset, load
 from model.spec import Folding, Pool, Schedule, memory_images
-from model.training import TrainConfig
 from model.workflow import train_to_bundle
 from rtl.network import Network
 from rtl.verilog import emit

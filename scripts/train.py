@@ -11,10 +11,11 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from model import bundle as bundles
+from model.config import TrainConfig, TrainingError
 from model.data import load
 from model.family import FACTOR_RULES, FactorRule, Family
 from model.spec import Datapath, Folding, Pool
-from model.training import TrainConfig, TrainingError, check_run, untrained
+from model.training import check_run, untrained
 from model.workflow import train_to_bundle
 from scripts.console import DatapathChoice, Json, command, emit_json, err, out, percent, resolve, table
 from synth.liberty import find_liberty
@@ -53,7 +54,9 @@ def choose_factors(rule: FactorRule | None, family: Family) -> FactorRule:
 
 @command
 def train(
-    data: Annotated[str, typer.Option(help="digits, a preset (bonn, bonn3), or a file ending in .npz.")] = "digits",
+    data: Annotated[
+        str, typer.Option(help="digits, a preset (bonn, bonn3, motor), or a file ending in .npz.")
+    ] = "digits",
     family: Annotated[Family, typer.Option(help="What is binarized; float and fixed32: nothing.")] = Family.MUBINN2,
     levels: Annotated[
         str | None, typer.Option(help="Levels A,W of activations and weights, each 1 to 5; 3,3 if not given.")
@@ -69,6 +72,12 @@ def train(
     batch: Annotated[int, typer.Option(help="Sequences a step.")] = 32,
     rate: Annotated[float, typer.Option(help="Largest learning rate of the network for hardware.")] = 1e-2,
     rate_float: Annotated[float, typer.Option(help="Largest learning rate of the float network.")] = 1e-2,
+    distill: Annotated[
+        float, typer.Option(help="Share of the loss that is the distance from what the float network says.")
+    ] = 0.7,
+    jitter: Annotated[
+        int, typer.Option(help="Turn training sequences in time by up to so many samples (bonn) or steps.")
+    ] = 0,
     seed: Annotated[int, typer.Option(help="Of initial weights and order of samples.")] = 0,
     pe: Annotated[int, typer.Option(help="Hidden units the hardware computes at once.")] = 2,
     simd: Annotated[int, typer.Option(help="Inputs a unit takes a cycle; more than there are means all.")] = 8192,
@@ -101,6 +110,8 @@ def train(
         batch=batch,
         rate=rate,
         rate_float=rate_float,
+        distill=distill,
+        jitter=jitter,
         seed=seed,
     )
     dataset, folding = load(data, data_root), Folding(pe=pe, simd=simd)

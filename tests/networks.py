@@ -12,8 +12,8 @@ from model.bundle import stored_samples
 from model.family import FactorRule, Family, NumberChoice
 from model.float_network import FloatNetwork
 from model.layers import MlbNetwork
+from model.scaling import Scaling
 from model.spec import Format, NetworkSpec, Pool, Weights
-from model.training import Scaling
 
 
 def random_network(

@@ -16,8 +16,8 @@ import pytest
 from model import bundle as bundles
 from model.bundle import DESIGN, FILES, SCHEMA_VERSION, Bundle, BundleError, Design, Provenance, load, save, seal
 from model.family import Family
+from model.scaling import Scaling
 from model.spec import Datapath, Folding, Pool
-from model.training import Scaling
 from tests.networks import random_network, stored
 from tests.sentences import is_one_sentence
 

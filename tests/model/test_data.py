@@ -111,6 +111,32 @@ def test_bonn(data_root, name, classes):
     of_recording = data.split.reshape(500, 8)
     assert (of_recording == of_recording[:, :1]).all()
     assert data.sizes == {"train": 2400, "val": 600, "test": 1000}
+    assert data.framed
+
+
+def test_motor(data_root):
+    data = load("motor", data_root)
+    assert (data.x.shape, data.classes, data.framed) == ((90, 20, 64), 2, False)
+    assert data.sizes == {"train": 45, "val": 15, "test": 30}
+
+
+def test_motor_is_log_power_between_8_and_30_hz(tmp_path):
+    """A channel that swings at 20 Hz with amplitude 8 has a power of 32, one at 3 Hz next to none."""
+    seconds = np.arange(640) / 160
+    x = np.zeros((12, 64, 640), np.float32)
+    x[:, 5] = 8 * np.sin(2 * np.pi * 20 * seconds)
+    x[:, 6] = 8 * np.sin(2 * np.pi * 3 * seconds)
+    (tmp_path / "eeg_motor_imagery").mkdir()
+    archive = tmp_path / "eeg_motor_imagery" / "eeg_motor_imagery_s001.npz"
+    np.savez(archive, x=x, y=np.arange(12) % 4, run=np.repeat([3, 8, 11], 4))
+    data = load("motor", tmp_path)
+    assert (data.y.tolist(), data.sizes) == ([0, 1] * 3, {"train": 2, "val": 2, "test": 2})
+    middle = np.exp(data.x[:, 5:15])
+    assert np.allclose(middle[..., 5], 32, rtol=0.05)
+    assert (middle[..., 6] < 0.1).all()
+    np.savez(archive, x=x[:, :63], y=np.arange(12) % 4, run=np.repeat([3, 8, 11], 4))
+    with pytest.raises(DataError, match=r"Trials of motor must be of shape \(trials, 64, 640\), not \(12, 63, 640\)"):
+        load("motor", tmp_path)
 
 
 def changed(array: np.ndarray, value: object, place: int = 7) -> np.ndarray:
@@ -236,15 +262,16 @@ def test_no_changed_byte_gives_other_data(tmp_path, bit):
 
 @pytest.mark.parametrize("source", ["nothing", "", "digits.csv", "BONN"])
 def test_unknown_sources_are_refused(source):
-    assert refusal(source).startswith("Data must be digits, bonn, bonn3 or a file ending in .npz, not ")
+    assert refusal(source).startswith("Data must be digits, bonn, bonn3, motor or a file ending in .npz, not ")
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_without_their_data_are_refused(tmp_path, monkeypatch, preset):
     monkeypatch.delenv("XNORFORGE_DATA", raising=False)
     assert "give --data-root or set XNORFORGE_DATA" in refusal(preset)
-    missing = tmp_path / "eeg_bonn" / "eeg_bonn.npz"
-    assert refusal(preset, tmp_path) == f"Data set bonn must be in {missing}, and that file is not there"
+    name, file = ("motor", "eeg_motor_imagery_s001.npz") if preset == "motor" else ("bonn", "eeg_bonn.npz")
+    missing = tmp_path / file.removesuffix("_s001.npz").removesuffix(".npz") / file
+    assert refusal(preset, tmp_path) == f"Data set {name} must be in {missing}, and that file is not there"
     monkeypatch.setenv("XNORFORGE_DATA", str(tmp_path))
     assert str(missing) in refusal(preset)
 

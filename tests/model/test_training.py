@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from model import bundle, golden, training
+from model import bundle, golden, run, training
+from model.config import TrainConfig, TrainingError
 from model.data import Dataset
 from model.family import FACTOR_RULES, FactorRule, Family
 from model.layers import MlbNetwork
+from model.run import predictions
+from model.scaling import Scaling
 from model.spec import FixedSpec, Folding, MlbSpec, Pool
-from model.training import Scaling, TrainConfig, Trained, TrainingError, predictions, train
+from model.training import Trained, train
 from model.workflow import train_to_bundle
 from tests.sentences import is_one_sentence
 
@@ -192,7 +195,7 @@ def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
     """The second epoch of each phase is made the best one: only there are all predictions right."""
     epochs, second = iter([0, 1, 0] * 2), {}
     right, wrong = torch.from_numpy(DATA.part("val")[1]), torch.full((DATA.sizes["val"],), -1)
-    monkeypatch.setattr(training, "predictions", lambda *_: right if next(epochs) else wrong)
+    monkeypatch.setattr(run, "predictions", lambda *_: right if next(epochs) else wrong)
 
     def progress(phase: str, done: int, *_: object) -> None:
         if done == 2:
@@ -201,7 +204,65 @@ def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
     for trained in (train(CONFIG, DATA, tmp_path, progress), train(CONFIG, DATA, tmp_path, silent)):
         assert trained.validation == {"float": 1.0, "mlb": 1.0}
         for phase, network in (("float", trained.float_network), ("mlb", network_of(trained))):
-            assert all(torch.equal(value, second[phase][name]) for name, value in network.state_dict().items())
+            best = {**second[phase], **({"shift": torch.zeros(2)} if phase == "mlb" else {})}
+            assert all(torch.equal(value, best[name]) for name, value in network.state_dict().items())
+        shift = second["mlb"]["shift"].double().numpy()
+        assert (shift != 0).all()
+        moved = (np.array(trained.scaling.mean) - trained.float_scaling.mean) * trained.scaling.scale
+        assert np.allclose(moved, shift)
+
+
+@pytest.mark.parametrize("family", [Family.MUBINN2, Family.B_LSTM])
+def test_samples_are_shifted_alike_in_network_and_scaling(family):
+    """Before and after the shift becomes part of the scaling the same samples reach the hardware."""
+    torch.manual_seed(0)
+    config = dataclasses.replace(CONFIG, family=family, activation_levels=1, weight_levels=1)
+    network, scaling = training.untrained(config, DATA), Scaling.of(DATA.part("train")[0])
+    with torch.no_grad():
+        network.shift.copy_(torch.tensor([0.5, -0.25]))
+    raw = DATA.x[:9]
+    before = network.eval().named_values(torch.from_numpy(scaling.apply(raw)))
+    unshifted = scaling
+    scaling = scaling.shifted(network.take_shift())
+    after = network.named_values(torch.from_numpy(scaling.apply(raw)))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    plain = network.named_values(torch.from_numpy(unshifted.apply(raw)))
+    assert not torch.equal(plain["z_l0"], after["z_l0"])
+
+
+def test_fixed_point_has_no_shift_to_learn():
+    network = training.untrained(dataclasses.replace(CONFIG, family=Family.FIXED32), DATA)
+    assert not network.shift.requires_grad
+
+
+@pytest.mark.parametrize(("framed", "places"), [(True, 1), (False, 2)])
+def test_jitter_turns_a_whole_batch_in_time(tmp_path, framed, places):
+    config = dataclasses.replace(CONFIG, jitter=2)
+    turned = run.Run(config, dataclasses.replace(DATA, framed=framed), tmp_path)._turned
+    x, seen = torch.arange(2 * 5 * 2).view(2, 5, 2), set()
+    for seed in range(60):
+        y = turned(x, torch.Generator().manual_seed(seed))
+        shifts = [n for n in range(-2, 3) if torch.equal(y.flatten(1), x.flatten(1).roll(n * places, 1))]
+        assert len(shifts) == 1
+        seen.update(shifts)
+    assert seen == set(range(-2, 3))
+
+
+def test_distillation_pulls_towards_the_teacher(tmp_path):
+    """The loss is least, and its gradient nothing, where the network says what the teacher says."""
+    training_run = run.Run(dataclasses.replace(CONFIG, distill=1.0, temperature=3.0), DATA, tmp_path)
+    said = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 1.0]])
+    y, teacher = torch.tensor([1, 1]), torch.nn.Linear(3, 3)
+    torch.nn.init.eye_(teacher.weight)
+    torch.nn.init.zeros_(teacher.bias)
+    for start, alike in ((said.clone(), True), (-said, False)):
+        logits = start.requires_grad_()
+        training_run._loss(torch.nn.Identity(), logits, y, lambda x, t=teacher: t(said)).backward()  # type: ignore[arg-type]
+        assert logits.grad is not None
+        assert (logits.grad.abs().max() < 1e-6) == alike
+    labels_only = run.Run(dataclasses.replace(CONFIG, distill=0.0), DATA, tmp_path / "none")
+    expected = torch.nn.functional.cross_entropy(said, y)
+    assert torch.equal(labels_only._loss(torch.nn.Identity(), said, y, teacher), expected)
 
 
 def test_samples_are_scaled_by_the_training_split():
@@ -238,6 +299,8 @@ def refusal(config: TrainConfig, dataset: Dataset, folder: Path) -> str:
         ({"batch": 9}, "batch = 8, not 9"),
         ({"rate": 0.02}, "rate = 0.01, not 0.02"),
         ({"decay": 0.0}, "decay = 0.0001, not 0.0"),
+        ({"distill": 0.0}, "distill = 0.7, not 0.0"),
+        ({"jitter": 1}, "jitter = 0, not 1"),
     ],
     ids=str,
 )
@@ -285,6 +348,10 @@ def test_a_damaged_checkpoint_is_refused(unbroken, tmp_path):
         ({"activation_levels": 9}, "Number of activation levels must be 1 to 5, not 9"),
         ({"weight_levels": 0}, "Number of weight levels must be 1 to 5, not 0"),
         ({"weight_levels": 6}, "Number of weight levels must be 1 to 5, not 6"),
+        ({"distill": 1.5}, "Share of distillation must be 0 to 1, not 1.5"),
+        ({"distill": math.nan}, "Share of distillation must be 0 to 1, not nan"),
+        ({"temperature": 0.5}, "Temperature of distillation must be 1 to 100, not 0.5"),
+        ({"jitter": -1}, "Jitter must be 0 to 1048576 places, not -1"),
         ({"family": Family.MUBINN1}, "Factors of mubinn1 must be pow2, not 'free'"),
         ({"hidden": 0}, "Number of hidden units must be 1 to 1024, not 0"),
         ({"hidden": 1025}, "Number of hidden units must be 1 to 1024, not 1025"),

@@ -341,7 +341,7 @@ BAD: dict[str, str] = {
     "train --pe 0": "Folding pe must be 1 to 8192, not 0",
     "train --simd 0": "Folding simd must be 1 to 8192, not 0",
     f"train --data {NOTHING}.npz": f"File must be an existing .npz archive, not '{NOTHING}.npz'",
-    "train --data digitz": "Data must be digits, bonn, bonn3 or a file ending in .npz, not 'digitz'",
+    "train --data digitz": "Data must be digits, bonn, bonn3, motor or a file ending in .npz, not 'digitz'",
     "train --data @nan": "must be finite in float32, not nan at (1, 0, 0)",
     f"train --data bonn --data-root {NOTHING}": f"Data set bonn must be in {NOTHING}/eeg_bonn/eeg_bonn.npz",
     f"generate {NOTHING}": f"Bundle must be a folder, not '{NOTHING}'",

@@ -329,8 +329,8 @@ def test_the_first_difference_names_the_layer(stacked, simulator, tmp_path):
 
 def test_trained_digits_and_two_foldings(simulator, tmp_path):
     """Real data on the road that users take; the long version is scripts/check_rtl.py."""
+    from model.config import TrainConfig
     from model.data import load
-    from model.training import TrainConfig
     from model.workflow import train_to_bundle
 
     config = TrainConfig(activation_levels=2, weight_levels=3, hidden=8, epochs_float=4, epochs=4)
@@ -354,7 +354,7 @@ def test_bonn_eeg(data_root, simulator, tmp_path):
     """Real EEG, untrained network: the same road with long sequences and mean pooling."""
     from model.bundle import stored_samples
     from model.data import load
-    from model.training import Scaling
+    from model.scaling import Scaling
 
     data = load("bonn", data_root)
     network, _ = random_network(features=8, hidden=4, classes=5, a=2, w=1, pool=Pool.MEAN, steps=64)

@@ -1,0 +1,101 @@
+"""What a training run is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import Enum
+
+from model.family import FACTOR_RULES, FactorRule, Family
+from model.spec import MAX_LAYERS, MAX_LEVELS, Pool
+
+
+class TrainingError(ValueError):
+    """A run that cannot be trained or continued; one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """What a training run is, apart from its data.
+
+    Parameters
+    ----------
+    family
+        What is trained. FLOAT ends with the float network; FIXED32 takes its weights as they are.
+    activation_levels, weight_levels
+        A and W, 1 to 5, of what MuBiNN1 and MuBiNN2 binarize.
+    factors
+        What scaling factors may be; of MuBiNN1 powers of two.
+    layers, hidden
+        LSTM layers, and units of each.
+    epochs_float, epochs
+        Epochs of the float network and of the one for hardware.
+    seed
+        Of initial weights and of the order of the samples.
+    pool
+        Which hidden state the dense layer reads.
+    batch, rate_float, rate
+        Sequences a step, and the largest learning rates (cosine, to zero), at most 1.
+    factor_rate
+        Learning rate of the scaling factors, as a multiple of ``rate``.
+    decay
+        Weight decay (AdamW) of both phases.
+    distill, temperature
+        Share of the loss of the network for hardware, 0 to 1, that is its distance from what the float network says
+        (Hinton, Vinyals, Dean 2015), and the temperature of both there.
+    jitter
+        Largest number of places by which the training sequences of a step are turned in time, all by the same random
+        number: samples where a sequence is one signal (``Dataset.framed``), else steps.
+    """
+
+    family: Family = Family.MUBINN2
+    activation_levels: int = 3
+    weight_levels: int = 3
+    factors: FactorRule = FactorRule.FREE
+    layers: int = 1
+    hidden: int = 32
+    epochs_float: int = 60
+    epochs: int = 60
+    seed: int = 0
+    pool: Pool = Pool.LAST
+    batch: int = 32
+    rate_float: float = 1e-2
+    rate: float = 1e-2
+    factor_rate: float = 0.05
+    decay: float = 1e-4
+    distill: float = 0.7
+    temperature: float = 2.0
+    jitter: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value in (("activation", self.activation_levels), ("weight", self.weight_levels)):
+            if not 1 <= value <= MAX_LEVELS:
+                raise TrainingError(f"Number of {name} levels must be 1 to {MAX_LEVELS}, not {value!r}")
+        if (rules := FACTOR_RULES.get(self.family)) and self.factors not in rules:
+            raise TrainingError(f"Factors of {self.family.value} must be {rules[0].value}, not {self.factors.value!r}")
+        for name, value, high in (
+            ("layers", self.layers, MAX_LAYERS),
+            ("hidden units", self.hidden, 1024),
+            ("epochs", self.epochs, 100_000),
+            ("float epochs", self.epochs_float, 100_000),
+            ("sequences a batch", self.batch, 65536),
+        ):
+            if not 1 <= value <= high:
+                raise TrainingError(f"Number of {name} must be 1 to {high}, not {value!r}")
+        for name, value in (("rate", self.rate), ("rate of the float network", self.rate_float)):
+            if not 0 < value <= 1:
+                raise TrainingError(f"Learning {name} must be above 0 and at most 1, not {value!r}")
+        for name, value in (("Rate of scaling factors", self.factor_rate), ("Weight decay", self.decay)):
+            if not 0 <= value <= 100:
+                raise TrainingError(f"{name} must be 0 to 100, not {value!r}")
+        if not 0 <= self.distill <= 1:
+            raise TrainingError(f"Share of distillation must be 0 to 1, not {self.distill!r}")
+        if not 1 <= self.temperature <= 100:
+            raise TrainingError(f"Temperature of distillation must be 1 to 100, not {self.temperature!r}")
+        if not 0 <= self.jitter <= 1 << 20:
+            raise TrainingError(f"Jitter must be 0 to {1 << 20} places, not {self.jitter!r}")
+        if not 0 <= self.seed < 1 << 32:
+            raise TrainingError(f"Seed must be 0 to {(1 << 32) - 1}, not {self.seed!r}")
+
+    def plain(self) -> dict[str, int | float | str]:
+        """The configuration as plain values."""
+        return {name: value.value if isinstance(value, Enum) else value for name, value in asdict(self).items()}

@@ -1,0 +1,144 @@
+"""The training loop over one run, and its checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model.config import TrainConfig, TrainingError
+from model.data import Dataset
+from model.factors import Factors
+
+Progress = Callable[[str, int, int, float, float], None]  #: phase, epochs done, of, training loss, validation accuracy
+
+
+@torch.no_grad()
+def predictions(network: nn.Module, x: Tensor, batch: int = 256) -> Tensor:
+    """Classes of standardized samples, in ``eval()`` mode."""
+    network.eval()
+    return torch.cat([network(part).argmax(1) for part in x.split(batch)])
+
+
+def score(network: nn.Module, x: Tensor, y: Tensor) -> float:
+    """Accuracy, 0 to 1."""
+    return (predictions(network, x) == y).double().mean().item()
+
+
+class Run:
+    """The checkpoint of one run and the training loop over it."""
+
+    def __init__(self, config: TrainConfig, data: Dataset, folder: Path) -> None:
+        self.config, self.folder, self.framed = config, folder, data.framed
+        self.identity = {
+            **config.plain(),
+            "data": data.name,
+            "shape": list(data.x.shape),
+            "data digest": hashlib.sha256(b"".join(a.tobytes() for a in (data.x, data.y, data.split))).hexdigest(),
+        }
+        self.state: dict[str, Any] = {"identity": self.identity, "phases": {}}
+        self.path = folder / "checkpoint.pt"
+        if self.path.exists():
+            try:
+                with zipfile.ZipFile(self.path) as archive:  # PyTorch does not check its own checksums
+                    if damaged := archive.testzip():
+                        raise zipfile.BadZipFile(damaged)
+                stored = torch.load(self.path, weights_only=True)
+                identity, _ = dict(stored["identity"]), dict(stored["phases"])
+            except Exception:
+                raise TrainingError(
+                    f"Checkpoint must be a readable one, not {str(self.path)!r}; remove it to begin again"
+                ) from None
+            if identity != self.identity:
+                key = next(k for k in self.identity | identity if identity.get(k) != self.identity.get(k))
+                raise TrainingError(
+                    f"Run in {folder} must be continued with {key} = {identity.get(key)!r}, not "
+                    f"{self.identity.get(key)!r}; give another --out for a new run"
+                )
+            self.state = stored
+
+    def fit(
+        self,
+        phase: str,
+        network: nn.Module,
+        parts: dict[str, tuple[Tensor, Tensor]],
+        epochs: int,
+        rate: float,
+        progress: Progress,
+        teacher: nn.Module | None = None,
+    ) -> float:
+        """Train ``network``, leave it at its best epoch, and return its validation accuracy there.
+
+        parts: standardized samples and labels by split; teacher: what is distilled, if anything is.
+        """
+        state = self.state["phases"].setdefault(phase, {"epoch": 0, "score": -1.0})
+        x, y = parts["train"]
+        factors = [p for m in network.modules() if isinstance(m, Factors) for p in m.parameters()]
+        others = [p for p in network.parameters() if all(p is not f for f in factors)]
+        factors = [p for p in factors if p.requires_grad]
+        groups: list[dict[str, Any]] = [{"params": others, "weight_decay": self.config.decay, "ratio": 1.0}]
+        if factors:
+            groups.append({"params": factors, "weight_decay": 0.0, "ratio": self.config.factor_rate})
+        optimizer = torch.optim.AdamW(groups, lr=rate)
+        if "last" in state:
+            network.load_state_dict(state["last"])
+            optimizer.load_state_dict(state["optimizer"])
+        per_epoch = math.ceil(len(x) / self.config.batch)
+        for epoch in range(state["epoch"], epochs):
+            network.train()
+            # Chance depends on the seed and the epoch only: a continued run sees what an unbroken one does.
+            chance = torch.Generator().manual_seed(self.config.seed * 100_003 + epoch)
+            order = torch.randperm(len(x), generator=chance)
+            total = 0.0
+            for step, chosen in enumerate(order.split(self.config.batch)):
+                done = (epoch * per_epoch + step) / (epochs * per_epoch)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * group["ratio"] * 0.5 * (1 + math.cos(math.pi * done))
+                optimizer.zero_grad()
+                loss = self._loss(network, self._turned(x[chosen], chance), y[chosen], teacher)
+                loss.backward()
+                nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                optimizer.step()
+                total += loss.item() * len(chosen)
+            reached = score(network, *parts["val"])
+            if reached >= state["score"]:
+                state["score"], state["best"] = reached, {k: v.clone() for k, v in network.state_dict().items()}
+            state.update(epoch=epoch + 1, last=network.state_dict(), optimizer=optimizer.state_dict())
+            self._save()
+            progress(phase, epoch + 1, epochs, total / len(x), reached)
+        network.load_state_dict(state["best"])
+        return state["score"]
+
+    def _turned(self, x: Tensor, chance: torch.Generator) -> Tensor:
+        """A batch, turned in time by a random number of places."""
+        if self.config.jitter == 0:
+            return x
+        places = int(torch.randint(-self.config.jitter, self.config.jitter + 1, (1,), generator=chance))
+        return x.flatten(1).roll(places if self.framed else places * x.shape[2], 1).view_as(x)
+
+    def _loss(self, network: nn.Module, x: Tensor, y: Tensor, teacher: nn.Module | None) -> Tensor:
+        """Cross-entropy with the labels, in part replaced by that with what the teacher says."""
+        logits, share, t = network(x), self.config.distill, self.config.temperature
+        loss = nn.functional.cross_entropy(logits, y)
+        if teacher is None or share == 0:
+            return loss
+        with torch.no_grad():
+            said = (teacher(x) / t).softmax(1)
+        distance = nn.functional.kl_div((logits / t).log_softmax(1), said, reduction="batchmean")
+        return (1 - share) * loss + share * t * t * distance  # t^2: gradients of the size of the other part's
+
+    def _save(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        try:
+            torch.save(self.state, partial)
+            os.replace(partial, self.path)
+        finally:
+            partial.unlink(missing_ok=True)

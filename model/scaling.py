@@ -1,0 +1,32 @@
+"""Standardization of samples, before they are rounded to the input format of the hardware."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """Standardization of raw samples: ``(x - mean) * scale`` per feature, from the training split."""
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @classmethod
+    def of(cls, x: NDArray[np.float32]) -> Scaling:
+        flat = x.reshape(-1, x.shape[-1]).astype(np.float64)
+        deviation = flat.std(0)
+        scale = np.where(deviation > 0, 1.0 / np.where(deviation > 0, deviation, 1.0), 1.0)
+        return cls(mean=tuple(flat.mean(0).tolist()), scale=tuple(scale.tolist()))
+
+    def shifted(self, shift: NDArray[np.float32]) -> Scaling:
+        """The same with ``shift`` (standardized, one a feature) taken off each sample."""
+        mean = np.array(self.mean) + shift.astype(np.float64) / np.array(self.scale)
+        return replace(self, mean=tuple(mean.tolist()))
+
+    def apply(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Standardized samples."""
+        return (x.astype(np.float64) - np.array(self.mean)) * np.array(self.scale)
