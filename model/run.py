@@ -6,7 +6,7 @@ import hashlib
 import math
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,31 @@ def score(network: nn.Module, x: Tensor, y: Tensor) -> float:
     return (predictions(network, x) == y).double().mean().item()
 
 
+#: What the float network of a run depends on.
+OF_FLOAT = (
+    *("data", "shape", "data digest", "layers", "hidden", "epochs_float"),
+    *("seed", "pool", "batch", "rate_float", "decay", "jitter"),
+)
+
+
+def _checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint, read and checked.
+
+    Raises
+    ------
+    TrainingError
+        If it is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:  # PyTorch does not check its own checksums
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(damaged)
+        stored = torch.load(path, weights_only=True)
+        return {**stored, "identity": dict(stored["identity"]), "phases": dict(stored["phases"])}
+    except Exception:
+        raise TrainingError(f"Checkpoint must be a readable one, not {str(path)!r}; remove it to begin again") from None
+
+
 class Run:
     """The checkpoint of one run and the training loop over it."""
 
@@ -46,23 +71,42 @@ class Run:
         self.state: dict[str, Any] = {"identity": self.identity, "phases": {}}
         self.path = folder / "checkpoint.pt"
         if self.path.exists():
-            try:
-                with zipfile.ZipFile(self.path) as archive:  # PyTorch does not check its own checksums
-                    if damaged := archive.testzip():
-                        raise zipfile.BadZipFile(damaged)
-                stored = torch.load(self.path, weights_only=True)
-                identity, _ = dict(stored["identity"]), dict(stored["phases"])
-            except Exception:
+            stored = _checkpoint(self.path)
+            if key := self._difference(stored["identity"]):
                 raise TrainingError(
-                    f"Checkpoint must be a readable one, not {str(self.path)!r}; remove it to begin again"
-                ) from None
-            if identity != self.identity:
-                key = next(k for k in self.identity | identity if identity.get(k) != self.identity.get(k))
-                raise TrainingError(
-                    f"Run in {folder} must be continued with {key} = {identity.get(key)!r}, not "
+                    f"Run in {folder} must be continued with {key} = {stored['identity'].get(key)!r}, not "
                     f"{self.identity.get(key)!r}; give another --out for a new run"
                 )
             self.state = stored
+
+    def _difference(self, identity: dict[str, Any], among: Collection[str] | None = None) -> str | None:
+        """The first thing in which another run differs from this one."""
+        for key in self.identity | identity:
+            if (among is None or key in among) and identity.get(key) != self.identity.get(key):
+                return key
+        return None
+
+    def take_float(self, folder: Path) -> None:
+        """Begin with the float network of the run in ``folder``, instead of training the very same.
+
+        Raises
+        ------
+        TrainingError
+            If there is none, it is not complete, or it was trained otherwise.
+        """
+        path = folder / "checkpoint.pt"
+        if not path.exists():
+            raise TrainingError(f"Run with the float network must hold checkpoint.pt, and {folder} does not")
+        stored = _checkpoint(path)
+        if key := self._difference(stored["identity"], OF_FLOAT):
+            raise TrainingError(
+                f"Run with the float network must have {key} = {self.identity.get(key)!r}, "
+                f"and {folder} has {stored['identity'].get(key)!r}"
+            )
+        phase = stored["phases"].get("float", {"epoch": 0})
+        if phase["epoch"] != self.config.epochs_float:
+            raise TrainingError(f"Float network of {folder} must be complete, not at epoch {phase['epoch']!r}")
+        self.state["phases"].setdefault("float", phase)
 
     def fit(
         self,

@@ -30,13 +30,18 @@ class Trained:
     validation: dict[str, float]  #: validation accuracy by phase, ``float`` and ``mlb``
 
 
-def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) -> Trained:
+def train(
+    config: TrainConfig, data: Dataset, folder: Path, progress: Progress, float_from: Path | None = None
+) -> Trained:
     """Train both networks, keeping ``folder/checkpoint.pt`` after every epoch; continues from it if it is there.
+
+    float_from: another run, whose float network is taken instead of training the same again.
 
     Raises
     ------
     TrainingError
-        If the folder holds the run of another configuration, or a damaged checkpoint.
+        If the folder holds the run of another configuration or a damaged checkpoint, or ``float_from`` another float
+        network.
     """
     torch.manual_seed(config.seed)
     scaling = Scaling.of(data.part("train")[0])
@@ -46,6 +51,8 @@ def train(config: TrainConfig, data: Dataset, folder: Path, progress: Progress) 
         parts[name] = (torch.from_numpy(scaling.apply(x)).float(), torch.from_numpy(y))
     features = data.x.shape[2]
     run = Run(config, data, folder)
+    if float_from is not None:
+        run.take_float(float_from)
 
     float_network = FloatNetwork(features, config.hidden, data.classes, config.pool, config.layers)
     float_score = run.fit("float", float_network, parts, config.epochs_float, config.rate_float, progress)
@@ -90,6 +97,8 @@ def untrained(config: TrainConfig, data: Dataset) -> MlbNetwork:
     )
 
 
-def check_run(config: TrainConfig, data: Dataset, folder: Path) -> None:
+def check_run(config: TrainConfig, data: Dataset, folder: Path, float_from: Path | None = None) -> None:
     """Raise TrainingError if ``folder`` holds a run that cannot be continued so."""
-    Run(config, data, folder)
+    run = Run(config, data, folder)
+    if float_from is not None:
+        run.take_float(float_from)

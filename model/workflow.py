@@ -38,9 +38,11 @@ def train_to_bundle(
     progress: Progress,
     *,
     datapath: Datapath = Datapath.ARITHMETIC,
+    float_from: Path | None = None,
 ) -> dict[str, Any]:
     """Train (or continue) the run in ``folder`` and write ``folder/bundle``; returns the figures.
 
+    float_from: another run, whose float network is taken instead of training the same again.
     ``Family.FLOAT`` has no hardware, so no bundle, and its figures are those of the float network alone.
 
     Raises
@@ -53,7 +55,7 @@ def train_to_bundle(
         If ``eval()`` and the golden function disagree on a test sample (a defect).
     """
     start = time.monotonic()
-    trained = train(config, data, folder, progress)
+    trained = train(config, data, folder, progress, float_from)
     x, y = data.part("test")
     scaled = torch.from_numpy(trained.scaling.apply(x))
     plain = torch.from_numpy(trained.float_scaling.apply(x)).float()

@@ -85,6 +85,9 @@ def train(
         DatapathChoice | None,
         typer.Option(help="What is built behind z; auto: the smallest; table for up to 3 levels, else threshold."),
     ] = None,
+    float_from: Annotated[
+        Path | None, typer.Option(help="Another run, whose float network is taken instead of training the same.")
+    ] = None,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of the run.")] = Path("runs/digits"),
     data_root: Annotated[Path | None, typer.Option(help="Folder of the presets' data; else XNORFORGE_DATA.")] = None,
     json: Json = False,
@@ -118,7 +121,7 @@ def train(
     usual = Datapath.usual(activation) if family is Family.MUBINN2 else Datapath.ARITHMETIC
     auto = datapath is DatapathChoice.AUTO
     asked = usual if datapath is None or auto else Datapath(datapath.value)
-    check_run(config, dataset, out_folder)
+    check_run(config, dataset, out_folder, float_from)
     if family is not Family.FLOAT:
         for lstm in untrained(config, dataset).spec().layers:
             asked.check(lstm)
@@ -138,7 +141,9 @@ def train(
             bar.update(tasks[phase], completed=done, state=f"loss {loss:.4f}, validation {percent(score)}")
 
         try:
-            result = train_to_bundle(config, dataset, out_folder, folding, progress, datapath=asked)
+            result = train_to_bundle(
+                config, dataset, out_folder, folding, progress, datapath=asked, float_from=float_from
+            )
         except KeyboardInterrupt:
             bar.stop()
             err.print(

@@ -212,6 +212,29 @@ def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
         assert np.allclose(moved, shift)
 
 
+def test_the_float_network_of_another_run_is_taken(unbroken, tmp_path):
+    """The same float network comes out, without an epoch; what it depends on must agree."""
+    config, phases = dataclasses.replace(CONFIG, activation_levels=1), []
+    trained = train(config, DATA, tmp_path / "new", lambda phase, *_: phases.append(phase), unbroken[0])
+    assert set(phases) == {"mlb"}
+    theirs = unbroken[1].float_network.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in trained.float_network.state_dict().items())
+    assert trained.validation["float"] == unbroken[1].validation["float"]
+    for other, dataset, folder, words in (
+        (dataclasses.replace(config, seed=1), DATA, unbroken[0], "must have seed = 1, and "),
+        (dataclasses.replace(config, jitter=1), DATA, unbroken[0], "must have jitter = 1, and "),
+        (config, data(seed=1), unbroken[0], "must have data digest = "),
+        (config, DATA, tmp_path, "must hold checkpoint.pt, and "),
+    ):
+        with pytest.raises(TrainingError, match=words) as caught:
+            train(other, dataset, tmp_path / "refused", silent, folder)
+        assert is_one_sentence(str(caught.value))
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, DATA, tmp_path / "broken", stop_after("float", 1))
+    with pytest.raises(TrainingError, match="must be complete, not at epoch 1"):
+        train(config, DATA, tmp_path / "refused", silent, tmp_path / "broken")
+
+
 @pytest.mark.parametrize("family", [Family.MUBINN2, Family.B_LSTM])
 def test_samples_are_shifted_alike_in_network_and_scaling(family):
     """Before and after the shift becomes part of the scaling the same samples reach the hardware."""
