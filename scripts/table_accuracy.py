@@ -1,7 +1,9 @@
-"""Accuracy of float and binarized LSTMs on digits and Bonn EEG, with the cost of the hardware beside it.
+"""Accuracy of the family on real data, over seeds: the table, and the grid of activation and weight levels.
 
-Example: python -m scripts.table_accuracy --data-root DATA --out runs/accuracy --seeds 3
-Runs that are complete are not trained again, so a table that was broken off continues.
+Example: python -m scripts.table_accuracy --data bonn --seeds 5 --data-root DATA --out runs/accuracy
+Runs that are complete are not trained again, so a table that was broken off continues. The best epoch on the validation
+split counts, and the test split is used once, at the end of each run. ``--grid`` trains MuBiNN2 of every pair of levels
+instead and draws them (Figures 4 and 5 of MuBiNN).
 """
 
 from __future__ import annotations
@@ -17,20 +19,71 @@ import typer
 from model import bundle as bundles
 from model.config import TrainConfig
 from model.data import Dataset, load
-from model.spec import Folding, Pool, Schedule, memory_images
+from model.family import FactorRule, Family
+from model.spec import MAX_LEVELS, Datapath, Folding, Pool
 from model.workflow import train_to_bundle
-from rtl.network import Network
-from rtl.verilog import emit
-from rtl.weight_memory import WeightStorage
-from scripts.console import command, err, out
-from synth.flow import find_liberty, synthesize
+from scripts.console import UsageError, command, err, out
 
-LEVELS = ((1, 1), (2, 2), (3, 3))
+FOLDING = Folding(pe=1, simd=8192)
 SETTINGS: dict[str, dict[str, Any]] = {
     "digits": {"hidden": 32, "pool": Pool.LAST, "epochs_float": 60, "epochs": 80, "batch": 32},
-    "bonn": {"hidden": 100, "pool": Pool.MEAN, "epochs_float": 30, "epochs": 40, "batch": 64},
+    "bonn": {"hidden": 100, "pool": Pool.MEAN, "epochs_float": 60, "epochs": 60, "batch": 64, "jitter": 256},
+    "motor": {"hidden": 32, "pool": Pool.MEAN, "epochs_float": 40, "epochs": 60, "batch": 15, "jitter": 4},
 }
-FOLDING = Folding(pe=1, simd=8192)
+SETTINGS["bonn3"] = SETTINGS["bonn"]
+
+#: Of the table: name, family, levels, rule for factors, and points under the float network on the paper's own data.
+NETWORKS = (
+    ("B_LSTM", Family.B_LSTM, (1, 1), FactorRule.FREE, ""),
+    ("MuBiNN1 (3,3)", Family.MUBINN1, (3, 3), FactorRule.POW2, ""),
+    ("MuBiNN2 (1,1)", Family.MUBINN2, (1, 1), FactorRule.FREE, "3.40"),
+    ("MuBiNN2 (2,2)", Family.MUBINN2, (2, 2), FactorRule.FREE, "2.04"),
+    ("MuBiNN2 (3,3)", Family.MUBINN2, (3, 3), FactorRule.FREE, "0.73"),
+    ("MuBiNN2 (3,3), powers of two", Family.MUBINN2, (3, 3), FactorRule.POW2, ""),
+)
+
+
+def config_of(name: str, levels: tuple[int, int], **changes: Any) -> TrainConfig:
+    """The run on data set ``name`` with these levels."""
+    return TrainConfig(activation_levels=levels[0], weight_levels=levels[1], **{**SETTINGS[name], **changes})
+
+
+def trained(name: str, levels: tuple[int, int], dataset: Dataset, folder: Path) -> bundles.Bundle:
+    """The network of ``SETTINGS[name]`` in ``folder``, of this run or of an earlier one."""
+    if not (folder / "bundle").exists():
+        err.print(f"training {folder}")
+        train_to_bundle(config_of(name, levels), dataset, folder, FOLDING, lambda *_: None)
+    return bundles.load(folder / "bundle")
+
+
+class Runs:
+    """Runs on one data set, those of one seed with one float network."""
+
+    def __init__(self, name: str, folder: Path, data_root: Path | None) -> None:
+        self._name, self._folder, self._data = name, folder, load(name, data_root)
+
+    def figures(self, family: Family, levels: tuple[int, int], factors: FactorRule, seed: int) -> dict[str, Any]:
+        """What :func:`train_to_bundle` says of a run, trained now or before."""
+        folder = self._folder / f"{self._name}-{family}-{factors}-{levels[0]}{levels[1]}-seed{seed}"
+        done = folder / "figures.json"
+        if not done.exists():
+            floats = self._folder / f"{self._name}-{Family.FLOAT}-seed{seed}"
+            usual = Datapath.usual(levels[0]) if family is Family.MUBINN2 else Datapath.ARITHMETIC
+            for config, run, float_from in (
+                (config_of(self._name, levels, seed=seed, family=Family.FLOAT), floats, None),
+                (config_of(self._name, levels, seed=seed, family=family, factors=factors), folder, floats),
+            ):
+                with err.status(f"training {run}") as status:
+
+                    def tell(phase: str, epoch: int, of: int, loss: float, score: float, status: Any = status) -> None:
+                        status.update(f"training {folder}: {phase} {epoch}/{of}, loss {loss:.3f}, val {score:.2%}")
+
+                    found = train_to_bundle(
+                        config, self._data, run, FOLDING, tell, datapath=usual, float_from=float_from
+                    )
+            done.write_text(json.dumps(found, indent=1))
+            err.print(f"{folder}: {found['accuracy_golden_val']:.2%} val, {found['accuracy_golden']:.2%} test")
+        return json.loads(done.read_text())
 
 
 def spread(values: list[float]) -> str:
@@ -38,94 +91,71 @@ def spread(values: list[float]) -> str:
     return f"{100 * statistics.mean(values):.2f} ± {100 * statistics.stdev(values) if len(values) > 1 else 0:.2f}"
 
 
-def trained(name: str, levels: tuple[int, int], dataset: Dataset, folder: Path) -> bundles.Bundle:
-    """The network of ``SETTINGS[name]`` in ``folder``, of this run or of an earlier one."""
-    if not (folder / "bundle").exists():
-        err.print(f"training {folder}")
-        config = TrainConfig(activation_levels=levels[0], weight_levels=levels[1], **SETTINGS[name])
-        train_to_bundle(config, dataset, folder, FOLDING, lambda *_: None)
-    return bundles.load(folder / "bundle")
+def table(name: str, runs: Runs, seeds: int) -> None:
+    """Print a line for the float network and one for each of ``NETWORKS``."""
+    heads = ("data", "network", "validation %", "test %", "points under float, test", "paper")
+    out.print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", soft_wrap=True)
+    for number, (network, family, levels, factors, paper) in enumerate(NETWORKS):
+        found = [runs.figures(family, levels, factors, seed) for seed in range(seeds)]
+        if number == 0:
+            scores = [spread([f[f"accuracy_float{part}"] for f in found]) for part in ("_val", "")]
+            out.print(f"| {name} | float | {scores[0]} | {scores[1]} | | |", soft_wrap=True)
+        scores = [spread([f[f"accuracy_golden{part}"] for f in found]) for part in ("_val", "")]
+        under = spread([f["accuracy_float"] - f["accuracy_golden"] for f in found])
+        out.print(f"| {name} | {network} | {' | '.join(scores)} | {under} | {paper} |", soft_wrap=True)
 
 
-def hardware(bundle: bundles.Bundle, liberty: Path | None, folder: Path) -> dict[str, Any]:
-    """Area, depth, critical path, cycles a step and ROM bits at ``FOLDING``, ROMs outside."""
-    schedule = Schedule(network=bundle.network, folding=FOLDING)
-    verilog = folder / "network.v"
-    verilog.write_text(emit(Network(schedule, bundle.weights, WeightStorage.EXTERNAL), "network"))
-    report = synthesize([verilog], "network", liberty=liberty, timeout_s=3000, progress=lambda _: None)
-    bits = sum(i.bits for i in memory_images(schedule, bundle.weights))
-    return {
-        "area": report.area,
-        "area_unit": report.area_unit,
-        "depth": report.depth,
-        "delay": report.delay,
-        "delay_unit": report.delay_unit,
-        "library": report.library,
-        "rom_bits": bits,
-        "cycles": schedule.step_cycles,
-        "seconds": report.seconds,
-    }
+def grid(name: str, runs: Runs, seeds: int, picture: Path) -> None:
+    """Print and draw the test accuracy of MuBiNN2 over A and W."""
+    import matplotlib.pyplot as plt
+
+    levels = range(1, MAX_LEVELS + 1)
+
+    def of(pair: tuple[int, int]) -> list[dict[str, Any]]:
+        return [runs.figures(Family.MUBINN2, pair, FactorRule.FREE, seed) for seed in range(seeds)]
+
+    found = {(a, w): of((a, w)) for a in levels for w in levels}
+    mean = {pair: statistics.mean(f["accuracy_golden"] for f in figures) for pair, figures in found.items()}
+    float_mean = statistics.mean(f["accuracy_float"] for f in found[1, 1])
+    out.print(f"| A \\ W | {' | '.join(map(str, levels))} |\n|{'---|' * 6}")
+    for a in levels:
+        cells = [spread([f["accuracy_golden"] for f in found[a, w]]) for w in levels]
+        out.print(f"| {a} | {' | '.join(cells)} |", soft_wrap=True)
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+    for axis, along, across, at in (
+        (axes[0], "activation levels A", "W", lambda x, line: (x, line)),
+        (axes[1], "weight levels W", "A", lambda x, line: (line, x)),
+    ):
+        for line in levels:
+            axis.plot(levels, [100 * mean[at(x, line)] for x in levels], "o-", label=f"{across} = {line}")
+        axis.axhline(100 * float_mean, color="black", linestyle="--", label="float")
+        axis.set(xlabel=along, xticks=list(levels))
+        axis.legend(fontsize="small")
+    axes[0].set_ylabel(f"test accuracy, {name}, %")
+    figure.savefig(picture, metadata={"Date": None})
+    err.print(f"{picture} written")
 
 
 @command
 def main(
-    data: Annotated[str, typer.Option(help="digits, bonn or both, separated by a comma.")] = "digits,bonn",
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to N - 1.")] = 3,
+    data: Annotated[str, typer.Option(help="digits, bonn, bonn3, motor; several separated by commas.")] = "bonn",
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to N - 1.")] = 5,
+    levels_grid: Annotated[bool, typer.Option("--grid", help="Every pair of levels, and a picture.")] = False,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of all runs.")] = Path("runs/accuracy"),
     data_root: Annotated[Path | None, typer.Option(help="Folder of the presets' data; else XNORFORGE_DATA.")] = None,
-    liberty: Annotated[Path | None, typer.Option(help="Liberty file; else OSU 0.18 um, else generic.")] = None,
-    no_synth: Annotated[bool, typer.Option("--no-synth", help="Accuracy only.")] = False,
 ) -> None:
-    """Train every level and seed, synthesize seed 0 of each, and print the table."""
+    """Train what is not there yet, and print the table."""
     torch.set_num_threads(1)
-    library = liberty or find_liberty()
-    lines = [
-        "| data | network | validation % | test % | area | depth | critical path | cycles/step | ROM bits |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    results: dict[str, Any] = {}
-    for name in data.split(","):
-        dataset, floats = load(name, data_root), {}
-        rows = []
-        for a, w in LEVELS:
-            figures = []
-            for seed in range(seeds):
-                folder = out_folder / f"{name}-{a}{w}-seed{seed}"
-                done = folder / "figures.json"
-                if not done.exists():
-                    err.print(f"training {folder}")
-                    config = TrainConfig(activation_levels=a, weight_levels=w, seed=seed, **SETTINGS[name])
-                    done_figures = train_to_bundle(config, dataset, folder, FOLDING, lambda *_: None)
-                    done.write_text(json.dumps(done_figures, indent=1))
-                figures.append(json.loads(done.read_text()))
-                floats[seed] = figures[-1]
-            cost = {}
-            if not no_synth:
-                folder = out_folder / f"{name}-{a}{w}-seed0"
-                measured = folder / "hardware.json"
-                if not measured.exists():
-                    err.print(f"synthesizing {folder}")
-                    measured.write_text(
-                        json.dumps(hardware(bundles.load(folder / "bundle"), library, folder), indent=1)
-                    )
-                cost = json.loads(measured.read_text())
-            results[f"{name} ({a},{w})"] = {"seeds": figures, "hardware": cost}
-            rows.append(_row(name, f"MLB ({a},{w})", figures, "golden", cost))
-            err.print(rows[-1])
-        lines += [_row(name, "float", list(floats.values()), "float", {}), *rows]
-    (out_folder / "table.json").write_text(json.dumps(results, indent=1))
-    out.print("\n".join(lines), soft_wrap=True)
-
-
-def _row(data: str, network: str, figures: list[dict[str, Any]], kind: str, cost: dict[str, Any]) -> str:
-    scores = [spread([f[f"accuracy_{kind}{part}"] for f in figures]) for part in ("_val", "")]
-    if not cost:
-        return f"| {data} | {network} | {scores[0]} | {scores[1]} | | | | | |"
-    delay = "-" if cost["delay"] is None else f"{cost['delay']:.2f} {cost['delay_unit']}"
-    return (
-        f"| {data} | {network} | {scores[0]} | {scores[1]} | {cost['area']:,.0f} {cost['area_unit']} | {cost['depth']} "
-        f"| {delay} | {cost['cycles']} | {cost['rom_bits']:,} |"
-    )
+    names = data.split(",")
+    for name in names:
+        if name not in SETTINGS:
+            raise UsageError(f"Data must be {', '.join(SETTINGS)}, not {name!r}")
+    for name in names:
+        runs = Runs(name, out_folder, data_root)
+        if levels_grid:
+            grid(name, runs, seeds, out_folder / f"grid-{name}.svg")
+        else:
+            table(name, runs, seeds)
 
 
 if __name__ == "__main__":
