@@ -1,80 +1,11 @@
-"""Random networks, untrained but with every part at work."""
+"""What random networks may be like."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import numpy as np
-import torch
 from hypothesis import strategies as st
 
-from model.bundle import stored_samples
-from model.family import FactorRule, Family, NumberChoice
-from model.float_network import FloatNetwork
-from model.layers import MlbNetwork
-from model.scaling import Scaling
-from model.spec import Format, NetworkSpec, Pool, Weights
-
-
-def random_network(
-    *,
-    features=3,
-    hidden=5,
-    classes=3,
-    a=2,
-    w=2,
-    pool=Pool.LAST,
-    steps=4,
-    batch=3,
-    seed=0,
-    gain=2.0,
-    family=Family.MUBINN2,
-    factors=FactorRule.FREE,
-    word=NumberChoice.word,
-    layers=1,
-) -> tuple[MlbNetwork, torch.Tensor]:
-    """A network warm-started from a random float one, in ``eval()``, and standardized samples for it."""
-    torch.manual_seed(seed)
-    network = FloatNetwork(features, hidden, classes, pool, layers)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.mul_(gain).add_(0.1 * torch.randn_like(parameter))
-    x = 1.5 * torch.randn(batch, steps, features)
-    mlb = MlbNetwork(
-        features=features,
-        hidden=hidden,
-        classes=classes,
-        activation_levels=a,
-        weight_levels=w,
-        pool=pool,
-        max_steps=2 * steps,
-        family=family,
-        factors=factors,
-        numbers=NumberChoice.of(family, word),
-        layers=layers,
-    )
-    mlb.warm_start(network, x)
-    return mlb.eval(), x
-
-
-def narrowed(network: MlbNetwork, *hidden: int) -> tuple[NetworkSpec, Weights]:
-    """The first ``hidden`` units of each layer: specification and weights."""
-    spec, weights, layers, features = network.spec(), dict(network.weights()), [], network.features
-    for number, (lstm, units) in enumerate(zip(spec.layers, hidden, strict=True)):
-        layers.append(replace(lstm, features=features, hidden=units))
-        weights[f"wx_l{number}"] = weights[f"wx_l{number}"][:, :units, :features]
-        weights[f"wh_l{number}"] = weights[f"wh_l{number}"][:, :units, :units]
-        weights[f"b_l{number}"] = weights[f"b_l{number}"][:, :units]
-        features = units
-    weights["dense_w"] = weights["dense_w"][:, :features]
-    return replace(spec, layers=tuple(layers)), weights
-
-
-def stored(network: MlbNetwork, x: torch.Tensor) -> np.ndarray:
-    """Standardized samples as the stored integers of the input format."""
-    identity = Scaling(mean=(0.0,) * x.shape[2], scale=(1.0,) * x.shape[2])
-    return stored_samples(identity, network.numbers.source, x.numpy())
-
+from model.family import Family, NumberChoice
+from model.spec import Format, Pool
 
 NETWORKS = st.fixed_dictionaries(
     {

@@ -16,9 +16,9 @@ import pytest
 from model import bundle as bundles
 from model.bundle import DESIGN, FILES, SCHEMA_VERSION, Bundle, BundleError, Design, Provenance, load, save, seal
 from model.family import Family
+from model.random_network import random_network, stored
 from model.scaling import Scaling
 from model.spec import Datapath, Folding, Pool
-from tests.networks import random_network, stored
 from tests.sentences import is_one_sentence
 
 NAMES = (DESIGN, *FILES)

@@ -18,6 +18,7 @@ from model.factors import Factors, SearchedFactors
 from model.family import FactorRule, Family
 from model.fused import fused_lstm
 from model.golden import run
+from model.random_network import random_network, stored
 from model.spec import (
     GATES,
     Datapath,
@@ -33,7 +34,7 @@ from model.spec import (
     ThresholdSpec,
     Weights,
 )
-from tests.networks import FAMILIES, NETWORKS, random_network, stored
+from tests.networks import FAMILIES, NETWORKS
 
 
 def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarray) -> tuple[list[dict], list]:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model.random_network import random_network
 from model.spec import (
     Format,
     MlbQuantizerSpec,
@@ -27,7 +28,6 @@ from rtl.mlb_quantizer import MlbQuantizer
 from rtl.table_product import TableProduct
 from rtl.threshold_activation import ThresholdActivation
 from rtl.verilog import emit
-from tests.networks import random_network
 from tests.rtl.units import check
 
 few = settings(max_examples=15)

@@ -10,10 +10,10 @@ from amaranth.hdl import ClockDomain, Module, ResetSignal, Signal
 from amaranth.sim import Simulator
 
 from model import golden
+from model.random_network import random_network, stored
 from model.spec import LOAD_WIDTH, Folding, Schedule, load_chunks, load_stream, memory_images
 from rtl.network import Network
 from rtl.weight_memory import WeightStorage
-from tests.networks import random_network, stored
 
 FOLDINGS = [Folding(pe=2, simd=2), Folding(pe=3, simd=99)]
 

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from model.random_network import random_network
 from model.spec import Folding, Format, MlbQuantizerSpec, MlbSpec, Schedule, load_stream, memory_images
 from rtl.mlb_quantizer import MlbQuantizer
 from rtl.network import Network
@@ -17,7 +18,6 @@ from rtl.verilog import emit
 from rtl.weight_memory import READMEMH_VERILOG, WeightStorage
 from sim.simulators import SimulationError, choose, environment
 from tests.faults import run_yosys
-from tests.networks import random_network
 
 
 def network(storage=WeightStorage.ROM, pe=2, simd=4):

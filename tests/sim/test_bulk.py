@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model.random_network import narrowed, random_network, stored
 from model.spec import Datapath, Folding, NetworkSpec, Pool, Schedule, Weights
 from rtl.network import Network
 from rtl.verilog import emit
@@ -20,7 +21,6 @@ from sim import job, probes
 from sim.compare import Result
 from sim.network import observe, simulate
 from sim.simulators import SimulationError, SimulatorName, choose
-from tests.networks import narrowed, random_network, stored
 
 FOLDING = Folding(pe=2, simd=4)  # 3 units in groups of 2, padded lanes
 

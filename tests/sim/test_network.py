@@ -11,6 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from model.family import FactorRule, Family
+from model.random_network import narrowed, random_network, stored
 from model.spec import Datapath, Folding, Format, Pool, Schedule
 from rtl.network import Network
 from rtl.verilog import emit
@@ -19,7 +20,7 @@ from sim.network import simulate
 from sim.probes import RESULTS, STAGE
 from sim.simulators import SimulationError, choose
 from tests.faults import plant
-from tests.networks import NETWORKS, narrowed, random_network, stored
+from tests.networks import NETWORKS
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from model.random_network import random_network
 from model.spec import Datapath, Overflow
 from synth.datapath import areas, measure, smallest
 from synth.errors import TimeLimitError
 from synth.report import SynthReport
-from tests.networks import random_network
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from model.random_network import random_network
 from model.spec import (
     Datapath,
     Format,
@@ -32,7 +33,6 @@ from synth.errors import SynthError
 from synth.mutants import fix_mutant, make_mutants
 from synth.proof import DifferenceError, prove_equal
 from tests.faults import plant
-from tests.networks import random_network
 from tests.synth.designs import ADDER, REGISTERS, write
 
 MLB = MlbSpec(factors=(27, 9, 4), frac=6, offset=32)

@@ -1,0 +1,131 @@
+"""The widest check: random networks of every kind, every named value of the Verilog against the golden function.
+
+Example: python -m scripts.check_random --networks 200
+Family, levels, factors, words, layers, sizes, pool, folding, datapath, storage of the weights, simulator and stalls are
+drawn by Hypothesis; a network that differs is made as small as it can be before it is shown.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as st
+from rich.progress import Progress
+
+from model.family import FACTOR_RULES, FactorRule, Family, NumberChoice
+from model.random_network import random_network, stored
+from model.spec import Datapath, Folding, Format, Pool, Schedule
+from rtl.weight_memory import WeightStorage
+from scripts.console import command, err, out
+from sim.compare import Result
+from sim.network import simulate
+from sim.simulators import SimulatorName, choose_quick
+
+WORDS = (NumberChoice.word, Format(16, 10), Format(8, 5))
+FAMILIES = tuple(family for family in Family if family is not Family.FLOAT)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> dict[str, Any]:
+    """Arguments of :func:`check`."""
+    family, a = draw(st.sampled_from(FAMILIES)), draw(st.integers(1, 5))
+    words = family is not Family.MUBINN2
+    datapaths = [d for d in Datapath if d is Datapath.ARITHMETIC or not (words or (d is Datapath.TABLE and a > 4))]
+    return {
+        "network": {
+            "family": family,
+            "factors": draw(st.sampled_from(FACTOR_RULES.get(family, (FactorRule.FREE,)))),
+            "word": draw(st.sampled_from(WORDS)),
+            "a": a,
+            "w": draw(st.integers(1, 5)),
+            "layers": draw(st.sampled_from([1, 1, 2] if words else [1, 1, 2, 3])),
+            "features": draw(st.integers(1, 9)),
+            "hidden": draw(st.integers(1, 12)),
+            "classes": draw(st.integers(2, 5)),
+            "pool": draw(st.sampled_from(list(Pool))),
+            "steps": draw(st.integers(1, 6)),
+            "seed": draw(st.integers(0, 1000)),
+            "gain": draw(st.sampled_from([0.5, 2.0, 6.0])),
+        },
+        # Units of words are large, and Icarus takes minutes to read many of them.
+        "folding": Folding(pe=draw(st.integers(1, 2 if words else 12)), simd=draw(st.integers(1, 24))),
+        "datapath": draw(st.sampled_from(datapaths)),
+        "storage": draw(st.sampled_from(list(WeightStorage))),
+        "stall": draw(st.sampled_from([0.0, 0.3])),
+    }
+
+
+def check(case: dict[str, Any], folder: Path, simulator: SimulatorName) -> Result:
+    """Build the network of a case, simulate it, and compare every named value.
+
+    Raises
+    ------
+    AssertionError
+        If a value or the number of cycles differs; it names the first difference.
+    """
+    network, x = random_network(**case["network"])
+    schedule = Schedule(network=network.spec(), folding=case["folding"], datapath=case["datapath"])
+    result = simulate(
+        schedule,
+        network.weights(),
+        stored(network, x),
+        folder=folder,
+        simulator=simulator,
+        storage=case["storage"],
+        stall=case["stall"],
+    )
+    assert result.first_difference is None, str(result.first_difference)
+    predicted = schedule.result_cycles(x.shape[1], len(x))
+    assert case["stall"] or result.result_cycles == predicted, f"Cycles must be {predicted}, not {result.result_cycles}"
+    return result
+
+
+@command
+def main(
+    networks: Annotated[int, typer.Option(min=1, help="How many.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of Hypothesis.")] = 0,
+) -> None:
+    """Check random networks, and say what they were."""
+    torch.set_num_threads(1)
+    seen: dict[str, dict[str, int]] = {}
+    total = {"networks": 0, "values": 0, "cycles": 0}
+    start, simulator = time.monotonic(), choose_quick()
+    with Progress(console=err, transient=True) as progress:
+        bar = progress.add_task("simulating", total=networks)
+
+        @seeded(seed)
+        @settings(max_examples=networks, deadline=None, database=None, suppress_health_check=(HealthCheck.too_slow,))
+        @given(cases())
+        def run(case: dict[str, Any]) -> None:
+            with tempfile.TemporaryDirectory(prefix="xnorforge-random-") as folder:
+                result = check(case, Path(folder), simulator)
+            for name, value in {**case["network"], **case, "network": None}.items():
+                if name in ("family", "a", "w", "layers", "pool", "datapath", "storage", "stall"):
+                    counts = seen.setdefault(name, {})
+                    counts[str(value)] = counts.get(str(value), 0) + 1
+            total.update(
+                networks=total["networks"] + 1,
+                values=total["values"] + result.compared,
+                cycles=total["cycles"] + result.cycles,
+            )
+            progress.advance(bar)
+
+        run()
+    for name, counts in seen.items():
+        out.print(f"{name:10} {', '.join(f'{value}: {counts[value]}' for value in sorted(counts))}", soft_wrap=True)
+    out.print(
+        f"{total['networks']} networks, seed {seed}, {simulator}: {total['values']:,} values compared, 0 differing, "
+        f"{total['cycles']:,} cycles, {time.monotonic() - start:.0f} s",
+        soft_wrap=True,
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
