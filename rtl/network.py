@@ -89,48 +89,43 @@ class Network(Unit):
     def build(self) -> Module:
         m = Module()
         *below, s = self.spec.layers
-        constants, classes = self.constants[-1], self.spec.network.dense.classes
-        loader = WeightLoader(self.images) if self.storage is WeightStorage.LOAD else None
-        stages = [LstmStage(layer, fixed) for layer, fixed in zip(below, self.constants, strict=False)]
+        loader = self._loader(m)
+        stages = [LstmStage(layer, constants) for layer, constants in zip(below, self.constants, strict=False)]
         hold = Signal()  # no sample is taken
         x = self._pipeline(m, stages, hold, loader)
-        m.submodules.lstm_layer = lstm = LstmLayer(s, constants)
+        m.submodules.lstm_layer = lstm = LstmLayer(s, self.constants[-1])
         m.submodules.dense_layer = dense = DenseLayer(self.spec)
-        counter = BeatCounter(max(s.groups, classes), s.beats)
-        if constants is None:
+        m.d.comb += [
+            lstm.inputs.eq(x.payload.x),
+            lstm.turn.eq(dense.turn),
+            dense.lanes.eq(lstm.h),  # the first of them
+            self.o.payload.logits.eq(dense.logits),
+            self.o.payload.label.eq(dense.label),
+        ]
+        counter = BeatCounter(max(s.groups, self.spec.network.dense.classes), s.beats)
+        if lstm.constants is None:
             self._memory(m, of_layer("lstm_weights", len(below)), counter.address, lstm.weights, loader)
             self._memory(m, of_layer("lstm_biases", len(below)), counter.block, lstm.biases, loader)
         self._memory(m, "dense_weights", counter.address, dense.weights, loader)
         self._memory(m, "dense_biases", counter.block, dense.bias, loader)
 
-        restart = Signal()
-        last = Signal(reset_less=True)
-        m.d.comb += [lstm.restart.eq(restart), dense.restart.eq(restart)]
-        m.d.comb += [lstm.inputs.eq(x.payload.x), lstm.turn.eq(dense.turn)]
-        m.d.comb += [
-            dense.lanes.eq(lstm.h),  # the first of them
-            self.o.payload.logits.eq(dense.logits),
-            self.o.payload.label.eq(dense.label),
-        ]
-        between = Signal(reset_less=True)  # two sequences
-        empty = Cat(between, *(stage.idle for stage in stages)).all()  # nothing of a sequence is inside
+        between = Signal(reset_less=True)  # two sequences, of those that the last layer has seen
+        empty = Cat(between, *(stage.idle for stage in stages)).all()  # nothing of a sequence is anywhere
         if loader:
             m.d.comb += hold.eq((stages[0].between if stages else between) & self.w.valid)
+        last = Signal(reset_less=True)
         with m.FSM():
             with m.State("RESTART"):  # after a reset; the data registers themselves have none
-                m.d.comb += restart.eq(1)
+                m.d.comb += [lstm.restart.eq(1), dense.restart.eq(1)]
                 m.d.sync += between.eq(1)
                 m.next = "WEIGHTS" if loader else "LOAD"
             if loader:
-                m.submodules.weight_loader = loader
-                m.d.comb += [loader.w.valid.eq(self.w.valid), self.w.ready.eq(loader.w.ready)]
                 with m.State("WEIGHTS"):
                     m.d.comb += [hold.eq(1), loader.enable.eq(1)]
                     with m.If(loader.last):
                         m.next = "LOAD"
             with m.State("LOAD"):
-                m.d.comb += lstm.load.eq(x.valid & x.ready)
-                m.d.comb += x.ready.eq(1)
+                m.d.comb += [x.ready.eq(1), lstm.load.eq(x.valid)]
                 with m.If(lstm.load):
                     m.d.sync += [last.eq(x.payload.last), between.eq(0)]
                     m.next = "STEP"
@@ -138,14 +133,14 @@ class Network(Unit):
                     with m.Elif(empty & self.w.valid):
                         m.next = "WEIGHTS"
             with m.State("STEP"):
-                counter.run(m, lstm.beat, s.groups, "STEP_END")
+                counter.run(m, lstm.beat, lstm.spec.groups, "STEP_END")
             with m.State("STEP_END"), m.If(lstm.done):
                 m.next = "DENSE"
                 if self.spec.network.dense.pool is Pool.LAST:
                     with m.If(~last):
                         m.next = "LOAD"
             with m.State("DENSE"):
-                counter.run(m, dense.beat, classes, "DENSE_END")
+                counter.run(m, dense.beat, self.spec.network.dense.classes, "DENSE_END")
             with m.State("DENSE_END"), m.If(dense.done):
                 m.next = "LOAD"
                 with m.If(last):
@@ -153,10 +148,18 @@ class Network(Unit):
             with m.State("RESULT"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
-                    m.d.comb += restart.eq(1)
+                    m.d.comb += [lstm.restart.eq(1), dense.restart.eq(1)]
                     m.d.sync += between.eq(1)
                     m.next = "LOAD"
         return m
+
+    def _loader(self, m: Module) -> WeightLoader | None:
+        """What fills writable memories from port ``w``, if there are any."""
+        if self.storage is not WeightStorage.LOAD:
+            return None
+        m.submodules.weight_loader = loader = WeightLoader(self.images)
+        m.d.comb += [loader.w.valid.eq(self.w.valid), self.w.ready.eq(loader.w.ready)]
+        return loader
 
     def _pipeline(self, m: Module, stages: list[LstmStage], hold: Signal, loader: WeightLoader | None) -> Any:
         """Connect the stages one behind the other, from port ``i`` on; the stream that the last layer takes."""
