@@ -7,7 +7,8 @@
 
 constexpr int kGates = 4;
 
-// A real value to an integer of some format, with saturation. Mirrored field by field in kernel.py.
+// A real value to an integer of some format, with saturation; what is no number becomes the smallest, so that an index
+// never leaves its table. Mirrored field by field in kernel.py.
 template <typename T>
 struct Narrow {
   T scale;          // 2^frac
@@ -16,7 +17,7 @@ struct Narrow {
   int64_t nearest;  // 0: floor, 1: nearest even
 
   T rounded(T v) const { return nearest ? std::nearbyint(v * scale) : std::floor(v * scale); }
-  T clamped(T rounded) const { return rounded < low ? low : (rounded > high ? high : rounded); }
+  T clamped(T rounded) const { return rounded > low ? (rounded < high ? rounded : high) : low; }
   int32_t index(T v) const { return static_cast<int32_t>(clamped(rounded(v)) - low); }
 };
 

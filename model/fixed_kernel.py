@@ -56,7 +56,8 @@ class FixedKernel(Kernel):
             tab.value[k], tab.slope[k] = (self._hold(v, dtype) for v in _gate_table(pwl, spec, dtype))
         tab.t = self._narrow(lstm.tanh.source, lstm.rounding)
         tab.t_value, tab.t_slope = (self._hold(v, dtype) for v in pwl_table(lstm.tanh, dtype))
-        assert isinstance(lstm.c, FixedSpec) and isinstance(lstm.h, FixedSpec)
+        assert isinstance(lstm.c, FixedSpec)
+        assert isinstance(lstm.h, FixedSpec)
         tab.c, tab.h = (self._narrow(q.format, q.rounding) for q in (lstm.c, lstm.h))
 
     @staticmethod
