@@ -47,12 +47,12 @@ def words(
     *,
     hidden: int = 7,
     width: int = 22,
-    gates: tuple[int, int, int, int] = (20, 20, 20, 20),
+    gates: tuple[int, ...] = (20, 20, 20, 20),
     c_width: int = 32,
     h: tuple[int, int] = (22, 20),
     source: tuple[int, int] = (16, 12),
     target: int = 12,
-    roundings: tuple[Rounding, Rounding, Rounding, Rounding] = (Rounding.FLOOR,) * 4,
+    roundings: tuple[Rounding, ...] = (Rounding.FLOOR,) * 4,
 ) -> LstmSpec:
     """A layer with gates (of one width; fraction bits of each), c and h in fixed point; roundings of z, gates, c, h."""
     z, of_gates, of_c, of_h = roundings
@@ -107,7 +107,7 @@ def test_where_all_is_binarized(levels, gain):
     assert all(value.abs().max() > 0 for value in check(lstm, zx, wh, factors))
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(
     st.fixed_dictionaries(
         {
