@@ -130,6 +130,14 @@ def test_where_all_are_words(choice, gain, dtype, seed):
     check(lstm, *inputs(lstm, dtype, gain, seed), WORDS)
 
 
+def test_sums_that_float32_rounds_are_rounded_alike():
+    """In 32-bit words and a shape for which BLAS rounds a product of other strides or alignment otherwise."""
+    lstm, random = words(hidden=99), torch.Generator().manual_seed(0)
+    zx = torch.randn(40, 3, 4 * lstm.hidden, generator=random)
+    wh = torch.randn(4 * lstm.hidden, lstm.hidden, generator=random) / 10
+    assert torch.equal(plain_states(lstm, zx, wh, *WORDS), fused_lstm(lstm, zx, wh, *WORDS))
+
+
 @pytest.mark.parametrize("rounding", Rounding)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_in_small_words_everything_saturates_somewhere(rounding, dtype):
