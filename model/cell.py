@@ -44,20 +44,24 @@ def binarize(x: Tensor, factors: Tensor, offset: float = 0.0, clip: Tensor | flo
     return value + (through - through.detach())
 
 
+def narrowed(x: Tensor, spec: FixedSpec) -> tuple[Tensor, Tensor]:
+    """``x`` narrowed to a fixed-point format, and where it does not saturate."""
+    number = spec.format
+    scaled = x * 2.0**number.frac
+    rounded = scaled.floor() if spec.rounding is Rounding.FLOOR else scaled.round()
+    if spec.overflow is Overflow.WRAP:
+        value = (rounded - number.min).remainder(2.0**number.width) + number.min
+        return value * number.step, torch.ones_like(value, dtype=torch.bool)
+    value = rounded.clamp(number.min, number.max)
+    return value * number.step, value == rounded
+
+
 def fixed_point(x: Tensor, spec: FixedSpec) -> Tensor:
     """``x`` narrowed to a fixed-point format, with straight-through gradients where it does not saturate."""
-    number = spec.format
     with torch.no_grad():
-        scaled = x * 2.0**number.frac
-        rounded = scaled.floor() if spec.rounding is Rounding.FLOOR else scaled.round()
-        if spec.overflow is Overflow.WRAP:
-            value = (rounded - number.min).remainder(2.0**number.width) + number.min
-            passes = torch.ones_like(value, dtype=torch.bool)
-        else:
-            value = rounded.clamp(number.min, number.max)
-            passes = value == rounded
+        value, passes = narrowed(x, spec)
     through = torch.where(passes, x, x.detach())
-    return value * number.step + (through - through.detach())
+    return value + (through - through.detach())
 
 
 def stored(x: Tensor, spec: Quantity, factors: Tensor | None) -> Tensor:
@@ -90,13 +94,13 @@ class Activations:
 
     @classmethod
     def of(cls, lstm: LstmSpec, dtype: torch.dtype) -> Activations:
-        values, slopes = zip(*(_pwl_table(lstm.activation(k), dtype) for k in range(4)), strict=True)
+        values, slopes = zip(*(pwl_table(lstm.activation(k), dtype) for k in range(4)), strict=True)
         return cls(values, slopes)
 
 
 @functools.lru_cache(maxsize=64)
-def _pwl_table(pwl: PwlSpec, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """An activation and its derivative over every input."""
+def pwl_table(pwl: PwlSpec, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """An activation and its derivative, y (1 - y) or 1 - y^2, over every input."""
     y = pwl.compute(np.arange(pwl.source.min, pwl.source.max + 1)) * pwl.target.step
     slope = y * (1 - y) if pwl.function == "sigmoid" else 1 - y * y
     return torch.from_numpy(y).to(dtype), torch.from_numpy(slope).to(dtype)

@@ -1,4 +1,4 @@
-"""Compiling and loading the fused cell kernel; there is a plain fallback where no compiler is found."""
+"""Compiling and loading the kernels of the fused pass; there is a plain fallback where no compiler is found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pathlib import Path
 
 import platformdirs
 
-SOURCE = Path(__file__).with_name("cell_kernel.cpp")
+FOLDER = Path(__file__).parent
+SOURCES = (FOLDER / "binarized_cell.cpp", FOLDER / "fixed_cell.cpp")
+HEADER = FOLDER / "cell.hpp"
 FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-std=c++17", "-shared", "-fPIC")
 
 
@@ -28,11 +30,12 @@ def _processor() -> str:
 
 @cache
 def load() -> ctypes.CDLL | None:
-    """The compiled kernel, built on first use into the user's cache; None if it cannot be built here."""
+    """The compiled kernels, built on first use into the user's cache; None if they cannot be built here."""
     compiler = shutil.which("g++")
     if compiler is None:
         return None
-    key = hashlib.sha256(SOURCE.read_bytes() + repr((FLAGS, _processor())).encode()).hexdigest()[:16]
+    text = b"".join(file.read_bytes() for file in (*SOURCES, HEADER))
+    key = hashlib.sha256(text + repr((FLAGS, _processor())).encode()).hexdigest()[:16]
     folder = Path(platformdirs.user_cache_dir("xnorforge"))
     library = folder / f"cell-{key}.so"
     try:
@@ -41,7 +44,7 @@ def load() -> ctypes.CDLL | None:
             handle, partial = tempfile.mkstemp(dir=folder, suffix=".so")
             os.close(handle)
             try:
-                subprocess.run([compiler, *FLAGS, str(SOURCE), "-o", partial], check=True, capture_output=True)
+                subprocess.run([compiler, *FLAGS, *map(str, SOURCES), "-o", partial], check=True, capture_output=True)
                 os.replace(partial, library)
             finally:
                 Path(partial).unlink(missing_ok=True)

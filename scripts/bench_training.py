@@ -1,8 +1,9 @@
-"""Training speed of the binarized LSTM: ratios to ``torch.nn.LSTM`` of the same shape, with peers, in one run.
+"""Training speed of LSTMs for hardware: ratios to ``torch.nn.LSTM`` of the same shape, with peers, in one run.
 
 Example: python -m scripts.bench_training --json
-Peers: the plain loop of autograd operations (what the fused pass replaces) and, if installed
-(pip install -c constraints.txt -e '.[bench]'), the QuantLSTM of Brevitas with 3-bit weights and activations.
+MLB is MuBiNN2; B_LSTM has words as gates, c and h. Peers: the plain loop of autograd operations (what the fused pass
+replaces) and, if installed (pip install -c constraints.txt -e '.[bench]'), the QuantLSTM of Brevitas with 3-bit weights
+and activations.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import torch
@@ -19,6 +21,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from model import cell, layers
+from model.family import Family
 from model.fused import fused_lstm
 from model.spec import Pool
 from scripts.console import Json, command, emit_json, err, out
@@ -66,24 +69,27 @@ def main(
     x = torch.randn(batch, steps, features)
     time_first = x.transpose(0, 1).contiguous()
     reference = nn.LSTM(features, hidden)
-    mlb = layers.MlbNetwork(
-        features=features,
-        hidden=hidden,
-        classes=2,
-        activation_levels=3,
-        weight_levels=3,
-        pool=Pool.MEAN,
-        max_steps=steps,
-    )
 
-    def plain() -> Tensor:
-        return mlb.hidden_states(x, lambda *a: cell.plain_lstm(*a)["h"])
+    def network(family: Family, levels: int) -> layers.MlbNetwork:
+        return layers.MlbNetwork(
+            features=features,
+            hidden=hidden,
+            classes=2,
+            activation_levels=levels,
+            weight_levels=levels,
+            pool=Pool.MEAN,
+            max_steps=steps,
+            family=family,
+        )
 
-    candidates: dict[str, Callable[[], Tensor]] = {
-        "torch.nn.LSTM": lambda: reference(time_first)[0],
-        "MLB (3,3), fused": lambda: mlb.hidden_states(x, fused_lstm),
-        "MLB (3,3), plain autograd loop": plain,
-    }
+    def plain_states(*arguments: Any) -> Tensor:
+        return cell.plain_lstm(*arguments)["h"]
+
+    candidates: dict[str, Callable[[], Tensor]] = {"torch.nn.LSTM": lambda: reference(time_first)[0]}
+    networks = {"MLB (3,3)": network(Family.MUBINN2, 3), "B_LSTM": network(Family.B_LSTM, 1)}
+    for function, way in ((fused_lstm, "fused"), (plain_states, "plain autograd loop")):
+        for name, mlb in networks.items():
+            candidates[f"{name}, {way}"] = partial(mlb.hidden_states, x, function)
     if quant := brevitas_lstm(features, hidden):
         candidates["Brevitas QuantLSTM, 3 bits"] = lambda: quant(time_first)[0]
     results = {}

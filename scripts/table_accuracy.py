@@ -27,7 +27,15 @@ from scripts.console import UsageError, command, err, out
 FOLDING = Folding(pe=1, simd=8192)
 SETTINGS: dict[str, dict[str, Any]] = {
     "digits": {"hidden": 32, "pool": Pool.LAST, "epochs_float": 60, "epochs": 80, "batch": 32},
-    "bonn": {"hidden": 100, "pool": Pool.MEAN, "epochs_float": 60, "epochs": 60, "batch": 64, "jitter": 256},
+    "bonn": {
+        "hidden": 100,
+        "pool": Pool.MEAN,
+        "epochs_float": 60,
+        "epochs": 60,
+        "batch": 64,
+        "rate": 5e-3,
+        "jitter": 256,
+    },
     "motor": {"hidden": 32, "pool": Pool.MEAN, "epochs_float": 40, "epochs": 60, "batch": 15, "jitter": 4},
 }
 SETTINGS["bonn3"] = SETTINGS["bonn"]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import compiled, golden
-from model.cell import exact_in_float32, plain_lstm
+from model.cell import exact_in_float32
 from model.factors import Factors, SearchedFactors
 from model.family import FactorRule, Family
 from model.fused import fused_lstm
@@ -208,30 +208,6 @@ def test_training_in_float32_computes_the_same_numbers(choice):
     assert torch.equal(trained, exact.float())
 
 
-def gradients(function, network, x):
-    """h^ and the gradients to z, wh and the factors, in float64."""
-    lstm = network.layer_spec(0)
-    random = torch.Generator().manual_seed(1)
-    zx = (torch.randn(6, 4, 4 * lstm.hidden, generator=random, dtype=torch.float64) * 256).round() / 256
-    wh = (torch.randn(4 * lstm.hidden, lstm.hidden, generator=random, dtype=torch.float64) * 64).round() / 256
-    a = {name: network.factors[f"{name}_l0"]().double().detach() for name in ("gates", "c", "h")}
-    leaves = [t.requires_grad_() for t in (zx, wh, a["gates"], a["c"][0], a["h"][0])]
-    h = function(lstm, *leaves)
-    h = h["h"] if isinstance(h, dict) else h
-    (h * torch.randn(h.shape, generator=random, dtype=torch.float64)).sum().backward()
-    return [h.detach(), *(leaf.grad for leaf in leaves)]
-
-
-@pytest.mark.skipif(compiled.load() is None, reason="no g++: there is no fused kernel to compare")
-@pytest.mark.parametrize("levels", [1, 2, 3, 5])
-@pytest.mark.parametrize("gain", [0.5, 6.0])
-def test_fused_gradients_equal_autograd_on_the_plain_loop(levels, gain):
-    network, x = random_network(a=levels, hidden=7, gain=gain)
-    for plain, fused in zip(gradients(plain_lstm, network, x), gradients(fused_lstm, network, x), strict=True):
-        assert torch.allclose(plain, fused, rtol=1e-10, atol=1e-12)
-        assert plain.abs().max() > 0
-
-
 @pytest.mark.skipif(compiled.load() is None, reason="no g++: there is no fused kernel to compare")
 def test_gradients_pass_through_all_layers(monkeypatch):
     """Of every parameter of two layers, the factors of h among them, which x of the second layer shares."""
@@ -254,13 +230,6 @@ def test_factors_of_x_of_a_layer_above_are_searched_in_what_it_is_given():
     best = SearchedFactors(1, 2, frac=6, bits=10)
     best.initialize([next(h)])
     assert network.layer_spec(1).x == best.specs()[0] != network.layer_spec(0).x
-
-
-def test_without_a_compiler_the_plain_loop_gives_the_same(monkeypatch):
-    network, x = random_network()
-    expected = network(x)
-    monkeypatch.setattr(compiled, "load", lambda: None)
-    assert torch.equal(network(x), expected)
 
 
 def test_sums_that_float64_cannot_hold_are_refused():
