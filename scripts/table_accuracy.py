@@ -78,7 +78,7 @@ class Runs:
             floats = self._folder / f"{self._name}-{Family.FLOAT}-seed{seed}"
             usual = Datapath.usual(levels[0]) if family is Family.MUBINN2 else Datapath.ARITHMETIC
             for config, run, float_from in (
-                (config_of(self._name, levels, seed=seed, family=Family.FLOAT), floats, None),
+                (config_of(self._name, (1, 1), seed=seed, family=Family.FLOAT), floats, None),
                 (config_of(self._name, levels, seed=seed, family=family, factors=factors), folder, floats),
             ):
                 with err.status(f"training {run}") as status:
