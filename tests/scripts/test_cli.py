@@ -274,11 +274,11 @@ def test_a_difference_is_shown_and_fails(bundle, simulator, tmp_path, monkeypatc
     found = json.loads(result.stdout)
     assert found["differing"] > 0
     first = found["first_difference"]
-    assert (first["value"], first["sequence"], first["step"], first["unit"], first["gate"]) == ("z", 0, 0, 3, "f")
+    assert [first[k] for k in ("value", "sequence", "step", "layer", "unit", "gate")] == ["z", 0, 0, 0, 3, "f"]
     assert first["expected"] != first["got"]
     shown = run("simulate", bundle, *options)
     assert shown.exit_code == 1
-    assert f"First difference: z at sequence 0, step 0, unit 3, gate f, cycle {first['cycle']}" in shown.stdout
+    assert f"First difference: z at sequence 0, step 0, layer 0, unit 3, gate f, cycle {first['cycle']}" in shown.stdout
 
 
 def test_synth(tmp_path):

@@ -58,9 +58,10 @@ def case(simulator, tmp_path_factory):
     other["wh_l1"][3, 2, 0] ^= 1
     text = emit(Network(Schedule(network=spec, folding=FOLDING), other), "network")
     # The payload changes while it waits, which nobody sees where nothing ever waits.
-    text, count = re.subn(r"(assign o__payload = )(.*);", r"\1\2 ^ !o__ready;", text)
+    top, rest = text.split("endmodule", 1)
+    top, count = re.subn(r"(assign o__payload = )(.*);", r"\1\2 ^ !o__ready;", top)
     assert count == 1
-    faulty.write_text(text)
+    faulty.write_text(f"{top}endmodule{rest}")
     return Case(
         spec=spec, weights=weights, samples=stored(network, x), good=good, faulty=faulty, cocotb=simulator
     )  # fmt: skip
