@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from model.family import Family
-from model.spec import Datapath, Folding, Schedule
+from model.spec import Datapath, Folding, Format, Schedule
 from rtl.network import Network
 from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
@@ -17,7 +17,7 @@ from scripts import check_random
 from sim.simulators import choose_quick
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=(HealthCheck.too_slow,))
+@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=(HealthCheck.too_slow,))
 @given(check_random.cases())
 def test_random_networks(case):
     with tempfile.TemporaryDirectory() as folder:
@@ -25,7 +25,7 @@ def test_random_networks(case):
 
 
 CASE = {
-    "network": {"family": Family.MUBINN1, "layers": 2, "hidden": 4},
+    "network": {"family": Family.MUBINN1, "word": Format(8, 5), "layers": 2, "hidden": 4},
     "folding": Folding(pe=2, simd=3),
     "datapath": Datapath.ARITHMETIC,
     "storage": WeightStorage.ROM,
