@@ -8,7 +8,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from synth.boolean import truth_table
+from synth.energy.words import ONES, Words, count_bits, evaluate, pack
 from synth.errors import SynthError
 from synth.liberty import Cell, Library
 from synth.netlist import bit_names
 
-Words = NDArray[np.uint64]
 #: Port -> its bits, first bit first, as (cycles, streams, width).
 Vectors = Mapping[str, NDArray[np.bool_]]
 
@@ -29,7 +27,6 @@ CYCLES, STREAMS, SEED = 64, 64, 0
 #: Cycles at the start that a design with registers is not counted in; its port `rst` is 1 in the first.
 WARMUP = 16
 _ZERO, _ONE = 0, 1
-_ALL = np.uint64(2**64 - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,22 +73,31 @@ class Circuit:
         self._levels = self._levelize()
 
     def steps(self, vectors: Vectors) -> Iterator[Step]:
-        """Those of :meth:`run` that count: with registers, not the first."""
-        yield from islice(self.run(vectors), WARMUP if self.registers else 0, None)
+        """Those of :meth:`run` that count."""
+        yield from islice(self.run(vectors), self.skipped, None)
+
+    @property
+    def skipped(self) -> int:
+        """How many do not, at the start."""
+        return WARMUP if self.registers else 0
 
     def inputs(self) -> dict[str, int]:
         """Width of each input port but the clock."""
         return {port: len(rows) for port, rows in self.ports.items() if rows != [self.clock]}
 
     def run(self, vectors: Vectors) -> Iterator[Step]:
-        """Each cycle but the first, in which registers hold 0, with the one before it."""
-        packed = {port: _pack(vectors[port]) for port in self.inputs()}
+        """Each cycle but the first, in which registers hold 0, with the one before it.
+
+        Raises SynthError for vectors that do not fit the ports.
+        """
+        self._check(vectors)
+        packed = {port: pack(vectors[port]) for port in self.inputs()}
         cycles, words = (next(iter(packed.values())).shape[:2]) if packed else (CYCLES, 1)
         old = np.zeros((self.size, words), np.uint64)
         states = {cells.cell.name: np.zeros((len(cells.names), words), np.uint64) for cells in self.registers}
         for cycle in range(cycles):
             new = np.zeros_like(old)
-            new[_ONE] = _ALL
+            new[_ONE] = ONES
             for port, values in packed.items():
                 new[self.ports[port]] = values[cycle].T
             for cells in self.registers:
@@ -107,6 +113,16 @@ class Circuit:
                 now |= _state(cells.cell, states[cells.cell.name])
                 states[cells.cell.name] = evaluate(flip_flop.next, now)
             old = new
+
+    def _check(self, vectors: Vectors) -> None:
+        wanted = self.inputs()
+        if set(vectors) != set(wanted):
+            raise SynthError(f"Vectors must be for ports {', '.join(wanted)}, not for {', '.join(vectors)!r}")
+        for port, bits in vectors.items():
+            first = next(iter(vectors.values()))
+            if bits.ndim != 3 or bits.shape != (*first.shape[:2], wanted[port]):
+                fit = f"(cycles, streams, {wanted[port]})"
+                raise SynthError(f"Vectors must be bits of {fit} for port {port!r}, not of {bits.shape}")
 
     @staticmethod
     def _show(cells: Cells, state: Words, new: Words) -> None:
@@ -196,40 +212,6 @@ def random_vectors(circuit: Circuit, *, seed: int = SEED, cycles: int = CYCLES, 
     return vectors
 
 
-def count_bits(words: Words) -> NDArray[np.int64]:
-    """Ones of each row."""
-    return np.bitwise_count(words).sum(axis=-1, dtype=np.int64)
-
-
-def evaluate(function: str, pins: Mapping[str, Words]) -> Words:
-    """A Liberty function of the values of pins, bit by bit."""
-    used = tuple(dict.fromkeys(re.findall(r"[A-Za-z_]\w*", function)))
-    return _decide(_table(function, used), [pins[pin] for pin in used], next(iter(pins.values())))
-
-
-@cache
-def _table(function: str, used: tuple[str, ...]) -> tuple[bool, ...]:
-    table = truth_table(function, used)
-    if table is None:
-        raise SynthError(f"Function of a cell must be an expression of its pins, not {function!r}")
-    return table
-
-
-def _decide(table: tuple[bool, ...], values: Sequence[Words], like: Words) -> Words:
-    """The function with this truth table, by Shannon's expansion; the first value is that of the slowest place."""
-    if not any(table):
-        return np.zeros_like(like)
-    if all(table):
-        return np.full_like(like, _ALL)
-    half = len(table) // 2
-    low, high = table[:half], table[half:]
-    if low == high:
-        return _decide(low, values[1:], like)
-    if all(a != b for a, b in zip(low, high, strict=True)):
-        return values[0] ^ _decide(low, values[1:], like)
-    return (~values[0] & _decide(low, values[1:], like)) | (values[0] & _decide(high, values[1:], like))
-
-
 def _settle(cells: Cells, nets: Words) -> None:
     pins = {pin: nets[cells.pins[pin]] for pin in cells.cell.inputs}
     for pin, function in cells.cell.outputs.items():
@@ -247,18 +229,6 @@ def _gather(cell: Cell, found: Sequence[tuple[str, dict[str, int]]]) -> Cells:
     return Cells(cell=cell, names=[name for name, _ in found], pins=pins)
 
 
-def _pack(bits: NDArray[np.bool_]) -> Words:
-    """(cycles, streams, width) to (cycles, words, width)."""
-    cycles, streams, width = bits.shape
-    whole = np.zeros((cycles, -(-streams // 64) * 64, width), bool)
-    whole[:, :streams] = bits
-    return (
-        np.ascontiguousarray(np.packbits(whole, axis=1, bitorder="little").transpose(0, 2, 1))
-        .view(np.uint64)
-        .transpose(0, 2, 1)
-    )
-
-
 class Activity:
     """Of every row over all steps that were added: rises, falls, and in how many it was 1; `steps` how many those are.
 
@@ -266,7 +236,7 @@ class Activity:
     """
 
     def __init__(self, circuit: Circuit, streams: int) -> None:
-        self.mask = _pack(np.ones((1, streams, 1), bool))[0, :, 0]
+        self.mask = pack(np.ones((1, streams, 1), bool))[0, :, 0]
         self.rises, self.falls, self.ones = (np.zeros(circuit.size, np.int64) for _ in range(3))
         self.steps = 0
 

@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synth import sta
-from synth.energy.activity import Activity, Cells, Circuit, Step, Vectors, Words, count_bits, evaluate, random_vectors
+from synth.energy.activity import Activity, Cells, Circuit, Step, Vectors, random_vectors
 from synth.energy.conditions import Conditions, ask
 from synth.energy.tables import Arc, Array, Power, read_power
+from synth.energy.words import ONES, Words, count_bits, evaluate
 from synth.errors import SynthError
 from synth.liberty import Library
 from synth.process import Budget
@@ -111,9 +112,9 @@ def combine(circuit: Circuit, vectors: Vectors, power: Power, found: Conditions)
         for meter in meters:
             meter.add(step)
     if not activity.steps:
-        raise SynthError(
-            f"Vectors must be more than those before the count begins, not {streams} streams that end there"
-        )
+        least = 1 + circuit.skipped
+        cycles = next((each.shape[0] for each in vectors.values()), 0)
+        raise SynthError(f"Vectors must be more than {least} cycles, not {cycles}")
     switching = internal = 0.0
     for meter in meters:
         for pin in meter.cells.cell.outputs:
@@ -151,7 +152,7 @@ class _Meter:
         old = {pin: step.old[rows] for pin, rows in cells.pins.items()}
         new = {pin: step.new[rows] for pin, rows in cells.pins.items()}
         if clock is not None:
-            new[clock] = np.full_like(new[clock], np.iinfo(np.uint64).max)
+            new[clock] = np.full_like(new[clock], ONES)
             old[clock] = np.zeros_like(new[clock])
         edges = {pin: (new[pin] & ~old[pin] & self._mask, old[pin] & ~new[pin] & self._mask) for pin in cells.pins}
         for pin, arcs in self._arcs.items():
@@ -193,4 +194,4 @@ def _share(counts: Array, changes: NDArray[np.int64]) -> Array:
     fitting = counts.sum(axis=(0, 2))
     even = np.full_like(counts, 1 / (counts.shape[0] * counts.shape[2]))
     parts = np.where(fitting[:, None] > 0, counts / np.maximum(fitting, 1)[:, None], even)
-    return parts * changes[:, None]
+    return parts * changes[:, None].astype(float)
