@@ -61,7 +61,11 @@ class Figures:
         """For JSON; ratios say how many times less than 32-bit."""
         energy = {}
         if self.energy and base.energy:
-            energy = {"energy_pj": round(self.energy, 4), "ratio_energy": round(base.energy / self.energy, 2)}
+            energy = {
+                "energy_pj": round(self.energy, 4),
+                "leakage_uw": round(sum(each.leakage * 1e6 for each in self.energies if each), 3),
+                "ratio_energy": round(base.energy / self.energy, 2),
+            }
         timed = all(report.delay_unit == "ns" and report.delay is not None for report in self.reports)
         return {
             "activation": self.cell.activation or "FP",
@@ -161,9 +165,9 @@ def delay(
 
 def _print(found: list[dict[str, Any]], about: str) -> None:
     out.print(f"[bold]Delay of an LSTM cell operation[/], {about}", soft_wrap=True)
-    out.print(
-        "Times less than with 32 bits: in gates deep, in ns, by the paper, in area at equal throughput, in energy"
-    )
+    measured = "energy_pj" in found[0]
+    kinds = "in gates deep, in ns, by the paper, in area at equal throughput" + (", in energy" if measured else "")
+    out.print(f"Times less than with 32 bits: {kinds}")
     columns = {
         "gates": ("delay_depth", ",.0f"),
         "ns": ("delay_sta_ns", ",.2f"),
@@ -173,7 +177,7 @@ def _print(found: list[dict[str, Any]], about: str) -> None:
         "paper": ("ratio_paper", ",.1f"),
         "x area": ("ratio_area_delay", ",.1f"),
     }
-    if "energy_pj" in found[0]:
+    if measured:
         columns |= {"pJ": ("energy_pj", ",.2f"), "x energy": ("ratio_energy", ",.1f")}
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("A,W", "datapath", *columns):

@@ -4,9 +4,10 @@
     internal  = sum over pins of rises x rise_power + falls x fall_power
 
 An output pin has a table for each input pin and condition that can change it.  Those count that fit what was
-simulated: the input changed in that cycle and the condition holds after it; several share the change in equal parts.
-If none fits, all do.  An input pin has tables for what a change costs that changes no output.  The data of a register
-changes while its clock is high, and the clock falls when all has settled.
+simulated: the input changed in that cycle and the condition holds after it; where several do, each counts by how
+often it does over all cycles.  If none ever does, all count alike.  An input pin has tables for what a change costs
+that changes no output.  The data of a register changes while its clock is high, and the clock falls when all has
+settled.
 
 Not in it: glitches, what drives the input ports, a clock tree.
 """
@@ -96,6 +97,9 @@ def measure(
     power = read_power(library, list(circuit.cells))
     clock = next((port for port, rows in circuit.ports.items() if rows == [circuit.clock]), None)
     found = ask(program, top, library.path, clock, workdir, budget, progress)
+    pins = (f"{name}/{pin}" for cells in circuit.cells.values() for name in cells.names for pin in cells.pins)
+    if (missing := next((pin for pin in pins if pin not in found.slews), None)) is not None:
+        raise SynthError(f"OpenSTA must know every pin of the netlist, not all but {missing!r}")
     progress("simulating the netlist")
     return combine(circuit, random_vectors(circuit) if vectors is None else vectors, power, found)
 

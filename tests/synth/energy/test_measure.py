@@ -15,7 +15,7 @@ from synth.energy import conditions
 from synth.energy.activity import Circuit, Vectors, random_vectors
 from synth.energy.conditions import Conditions
 from synth.energy.measure import Energy, combine, measure, require
-from synth.energy.tables import read_power
+from synth.energy.tables import Table, read_power
 from synth.errors import SynthError
 from synth.flow import find_liberty, synthesize_text
 from synth.liberty import GENERIC, Library, load_library
@@ -62,6 +62,12 @@ def test_tables_are_read_at_slew_and_load(tmp_path: Path, slew: float, load: flo
     found = replace(STILL, slews={"g/A": (99e-12, slew * 1e-12)}, loads={"g/Y": load * 1e-15})
     assert used(tmp_path, INVERTER, stream(a="10"), found, ("a",))[1] == fJ(rise)
     assert used(tmp_path, INVERTER, stream(a="01"), found, ("a",))[1] == fJ(1)
+
+
+def test_a_table_is_straight_between_its_points_and_goes_on_beyond_them() -> None:
+    table = Table(slews=np.array([0.0, 1, 3]), loads=np.zeros(1), energy=np.array([[0.0], [10], [16]]))
+    slews = np.array([-1, 0, 0.5, 1, 2, 3, 4])
+    assert table.at(slews, np.ones(7)).tolist() == [-10, 0, 5, 10, 13, 16, 19]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +154,15 @@ def test_without_opensta_and_on_generic_gates_there_is_a_sentence(monkeypatch: p
     monkeypatch.setattr(sta, "find_sta", lambda: None)
     with pytest.raises(SynthError, match=r"^Energy must be measured with OpenSTA installed: apt-get install opensta$"):
         require(GENERIC)
+
+
+@needs_sta
+@needs_osu
+def test_a_pin_missing_at_opensta_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = on_osu(designs.INVERT, tmp_path)
+    monkeypatch.setattr("synth.energy.measure.ask", lambda *_: STILL)
+    with pytest.raises(SynthError, match=r"^OpenSTA must know every pin of the netlist, not all but '_n0_/A'$"):
+        measure(tmp_path, "top", library)
 
 
 def test_a_netlist_without_cells_takes_none(tmp_path: Path) -> None:
