@@ -30,7 +30,9 @@ from scripts.console import (
     out,
     table,
 )
+from synth.energy.measure import measure, require
 from synth.flow import Effort, find_liberty, synthesize
+from synth.liberty import load_library
 from synth.registry import build
 
 
@@ -53,6 +55,7 @@ def synth(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Run the tools even for what was synthesized before.")
     ] = False,
+    energy: Annotated[bool, typer.Option("--energy", help="Energy of a clock cycle too, by simulation.")] = False,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Keep netlist, scripts and logs here.")] = None,
     json: Json = False,
 ) -> None:
@@ -65,6 +68,8 @@ def synth(
     """
     one_of(bundle, unit, settings, pe, simd, datapath)
     library = liberty or (None if generic else find_liberty())
+    if energy:
+        require(library)
     schedule, rom_bits, images = None, None, {}
     if bundle is None:
         assert unit is not None
@@ -75,6 +80,7 @@ def synth(
         rom_bits, images = sum(image.bits for image in component.images), beside(component.images, weights)
         about = f"network, {built_as(schedule)}"
     with tempfile.TemporaryDirectory() as scratch, err.status("writing Verilog") as status:
+        workdir = out_folder or (Path(scratch) / "netlist" if energy else None)
         written = write_all({f"{top}.v": emit(component, top), **images}, Path(scratch))
         report = synthesize(
             [path for path in written if path.suffix == ".v"],
@@ -83,18 +89,24 @@ def synth(
             effort=effort,
             delay=delay,
             timeout_s=timeout,
-            workdir=out_folder,
+            workdir=workdir,
             progress=status.update,
             # The name of a result is made of the Verilog, and there the weights would not be in it.
             cache=not no_cache and weights is not WeightStorage.READMEMH,
         )
+        used = None
+        if energy:
+            assert library is not None
+            assert workdir is not None
+            cells = load_library(library, workdir)
+            used = measure(workdir, top, cells, timeout_s=timeout, progress=status.update)
     if json:
         extra = (
             {"rom_bits": rom_bits, "cycles_per_step": schedule.step_cycles, "datapath": schedule.datapath.value}
             if schedule
             else {}
         )
-        return emit_json({**report.as_dict(), **extra})
+        return emit_json({**report.as_dict(), **(used.as_dict() if used else {}), **extra})
     path = "not measured" if report.delay is None else f"{report.delay:.2f} {report.delay_unit} ({report.delay_source})"
     rows: list[tuple[str, object]] = [
         ("area", f"{report.area:,.1f} {report.area_unit}"),
@@ -102,6 +114,13 @@ def synth(
         ("logic depth", f"{report.depth} two-input gates"),
         ("critical path", path),
     ]
+    if used:
+        per = "clock cycle" if report.sequential_cells else "vector"
+        shown = f"{used.dynamic * 1e15:,.1f} fJ" if used.dynamic < 1e-12 else f"{used.dynamic * 1e12:,.2f} pJ"
+        rows += [
+            ("energy", f"{shown} a {per}, mean of {used.cycles:,} random ones without glitches"),
+            ("leakage", f"{used.leakage * 1e6:,.3g} µW"),
+        ]
     if schedule:
         where = "in the area" if weights is not WeightStorage.EXTERNAL else "not in the area: a memory of its own"
         rows += [("weight ROM", f"{rom_bits:,} bits, {where}"), ("cycles a step", schedule.step_cycles)]

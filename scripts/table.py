@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from rich.table import Table
 from model.spec import Datapath
 from scripts.console import Json, UsageError, command, emit_json, err, out
 from synth.cell_delay import FP, TOP, Accounting, Cell, Factors, Use, paper_ratio
+from synth.energy.measure import Energy, measure, require
 from synth.flow import Effort, SynthReport, find_liberty, synthesize_text
+from synth.liberty import load_library
 
 tables = typer.Typer(no_args_is_help=True, help="Rebuild a table of the MuBiNN paper.")
 LEVELS = (1, 2, 3, 4, 5, FP)
@@ -23,12 +26,21 @@ LEVELS = (1, 2, 3, 4, 5, FP)
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """A cell operation under one datapath; delays summed over all uses, areas over all units."""
+    """A cell operation under one datapath; delays and energies summed over all uses, areas over all units."""
 
     cell: Cell
     datapath: Datapath
     uses: Sequence[Use]
     reports: Sequence[SynthReport]
+    energies: Sequence[Energy | None]
+
+    @property
+    def energy(self) -> float | None:
+        """pJ, None if it was not measured."""
+        if None in self.energies:
+            return None
+        found = zip(self.uses, self.energies, strict=True)
+        return sum(use.times * energy.dynamic * 1e12 for use, energy in found if energy is not None)
 
     @property
     def depth(self) -> int:
@@ -47,6 +59,13 @@ class Figures:
 
     def as_dict(self, base: Figures) -> dict[str, Any]:
         """For JSON; ratios say how many times less than 32-bit."""
+        energy = {}
+        if self.energy and base.energy:
+            energy = {
+                "energy_pj": round(self.energy, 4),
+                "leakage_uw": round(sum(each.leakage * 1e6 for each in self.energies if each), 3),
+                "ratio_energy": round(base.energy / self.energy, 2),
+            }
         timed = all(report.delay_unit == "ns" and report.delay is not None for report in self.reports)
         return {
             "activation": self.cell.activation or "FP",
@@ -59,6 +78,7 @@ class Figures:
             "ratio_sta": round(base.delay / self.delay, 2) if self.delay and base.delay else None,
             "ratio_area_delay": round(base.area * base.delay / (self.area * self.delay), 2) if self.delay else None,
             "ratio_paper": round(paper_ratio(self.cell.activation, self.cell.weight), 2),
+            **energy,
         }
 
 
@@ -87,6 +107,7 @@ def delay(
     liberty: Annotated[Path | None, typer.Option(help="Liberty file; else OSU 0.18 um, else generic gates.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Units synthesized at once.")] = 2,
     timeout: Annotated[float, typer.Option(help="Seconds for one unit.")] = 3000,
+    energy: Annotated[bool, typer.Option("--energy", help="Energy too, by simulation of every unit.")] = False,
     json: Json = False,
 ) -> None:
     """Delay of one LSTM cell operation for activations and weights of 1 to 5 levels and of 32 bits (Table I).
@@ -96,6 +117,8 @@ def delay(
     Example: xnorforge table delay --cell 3,3 --cell 1,1 --accounting serial
     """
     library = liberty or find_liberty()
+    if energy:
+        require(library)
     with err.status("writing Verilog"):
         planned = [
             (each, datapath, list(each.uses(accounting, datapath)))
@@ -105,19 +128,30 @@ def delay(
         ]
     sources = list(dict.fromkeys(use.verilog for _, _, uses in planned for use in uses))
 
-    def measure(verilog: str) -> SynthReport:
-        return synthesize_text(verilog, TOP, liberty=library, effort=effort, timeout_s=timeout)
+    def figures_of(verilog: str) -> tuple[SynthReport, Energy | None]:
+        with tempfile.TemporaryDirectory(prefix="xnorforge-energy-") as folder:
+            workdir = Path(folder) if energy else None
+            report = synthesize_text(verilog, TOP, liberty=library, effort=effort, timeout_s=timeout, workdir=workdir)
+            if workdir is None or library is None:
+                return report, None
+            return report, measure(workdir, TOP, load_library(library, workdir), timeout_s=timeout)
 
     with Progress(console=err, transient=True) as progress, ThreadPoolExecutor(jobs) as pool:
-        reports = dict(
+        found_of = dict(
             zip(
                 sources,
-                progress.track(pool.map(measure, sources), total=len(sources), description="synthesizing units"),
+                progress.track(pool.map(figures_of, sources), total=len(sources), description="synthesizing units"),
                 strict=True,
             )
         )
     figures = [
-        Figures(cell=each, datapath=datapath, uses=uses, reports=[reports[use.verilog] for use in uses])
+        Figures(
+            cell=each,
+            datapath=datapath,
+            uses=uses,
+            reports=[found_of[use.verilog][0] for use in uses],
+            energies=[found_of[use.verilog][1] for use in uses],
+        )
         for each, datapath, uses in planned
     ]
     base = next(f for f in figures if f.cell.activation == f.cell.weight == FP)
@@ -131,7 +165,9 @@ def delay(
 
 def _print(found: list[dict[str, Any]], about: str) -> None:
     out.print(f"[bold]Delay of an LSTM cell operation[/], {about}", soft_wrap=True)
-    out.print("Times less than with 32 bits: in gates deep, in ns, by the paper, in area at equal throughput")
+    measured = "energy_pj" in found[0]
+    kinds = "in gates deep, in ns, by the paper, in area at equal throughput" + (", in energy" if measured else "")
+    out.print(f"Times less than with 32 bits: {kinds}")
     columns = {
         "gates": ("delay_depth", ",.0f"),
         "ns": ("delay_sta_ns", ",.2f"),
@@ -141,6 +177,8 @@ def _print(found: list[dict[str, Any]], about: str) -> None:
         "paper": ("ratio_paper", ",.1f"),
         "x area": ("ratio_area_delay", ",.1f"),
     }
+    if measured:
+        columns |= {"pJ": ("energy_pj", ",.2f"), "x energy": ("ratio_energy", ",.1f")}
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("A,W", "datapath", *columns):
         grid.add_column(heading, justify="right" if heading in columns else "left", no_wrap=True)

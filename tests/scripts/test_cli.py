@@ -23,7 +23,12 @@ from rtl.network import Network
 from rtl.rom_files import FORMATS
 from rtl.weight_memory import WeightStorage
 from scripts.cli import app
+from scripts.table import _print
 from sim.simulators import SimulationError, choose_quick
+from synth import sta
+from synth.energy.measure import Energy
+from synth.flow import find_liberty
+from synth.liberty import GENERIC
 from synth.units import UNITS
 from tests.sentences import is_one_sentence
 
@@ -399,6 +404,7 @@ BAD: dict[str, str] = {
     "synth --unit reconstruct --set factors=-3": "Scaling factor must be from 1 to 16777215, not -3",
     f"synth --unit popcount --set n=3 --liberty {NOTHING}.lib": "Liberty file must be an existing file, not ",
     "synth --unit popcount --set n=3 --liberty @file": "Liberty file must be a Liberty cell library, not '@file'",
+    "synth --unit popcount --set n=3 --generic --energy": "Energy must be measured on a Liberty file, because the gen",
     "synth @bundle --pe 0": "Folding pe must be 1 to 8192, not 0",
     "synth @bundle --simd 0": "Folding simd must be 1 to 8192, not 0",
     f"rom {NOTHING}": f"Bundle must be a folder, not '{NOTHING}'",
@@ -536,7 +542,7 @@ def test_control_c_keeps_the_finished_epochs(tmp_path):
     assert files(tmp_path / "out") == ["checkpoint.pt"]
 
 
-def test_the_delay_table_adds_up(monkeypatch):
+def test_the_delay_table_adds_up(monkeypatch, capsys):
     """Every unit 10 gates deep, 2 ns and 5 um2: then a cell operation is 10 times its uses deep, and so on."""
     report = SimpleNamespace(depth=10, delay=2.0, delay_unit="ns", area=5.0, library="none")
     monkeypatch.setattr("scripts.table.synthesize_text", lambda *_, **__: report)
@@ -548,8 +554,29 @@ def test_the_delay_table_adds_up(monkeypatch):
     assert (base["delay_depth"], base["delay_sta_ns"], base["area"]) == (290, 58.0, 25.0)
     assert (table["delay_depth"], table["delay_sta_ns"], table["area"]) == (100, 20.0, 25.0)
     assert (table["ratio_depth"], table["ratio_sta"], table["ratio_area_delay"]) == (2.9, 2.9, 2.9)
-    serial = answer("table", "delay", "--cell", "1,1", "--features", "2", "--hidden", "3", "--accounting", "serial")
-    assert [c["delay_depth"] for c in serial["cells"] if c["datapath"] == "table"] == [260]
+    assert "energy_pj" not in table
+    # With 2 pJ a use and 3 uW a unit.
+    each = Energy(switching=0.5e-12, internal=1.5e-12, leakage=3e-6, cycles=1)
+    for name, value in {"require": "sta", "load_library": None, "measure": each}.items():
+        monkeypatch.setattr(f"scripts.table.{name}", lambda *_, value=value, **__: value)
+    options = ("--cell", "1,1", "--features", "2", "--hidden", "3", "--liberty", GENERIC)
+    serial = answer("table", "delay", *options, "--accounting", "serial", "--energy")["cells"]
+    (table,) = (c for c in serial if c["datapath"] == "table")
+    assert (table["delay_depth"], table["energy_pj"], table["leakage_uw"], table["ratio_energy"]) == (260, 52, 15, 1.12)
+    _print(serial, "")
+    assert "x energy" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sta.find_sta() is None, reason=f"OpenSTA is not installed ({sta.INSTALL})")
+@pytest.mark.skipif(find_liberty() is None, reason="the OSU 0.18 um library is not installed (qflow-tech-osu018)")
+@pytest.mark.parametrize(("stages", "per"), [(0, "vector"), (1, "clock cycle")])
+def test_energy_of_a_unit(tmp_path, stages, per):
+    words = ("synth", "--unit", "popcount", "--set", "n=7", "--set", f"stages={stages}", "--energy")
+    found = answer(*words, "--out", tmp_path)
+    assert found["energy_pj"] == pytest.approx(found["energy_switching_pj"] + found["energy_internal_pj"])
+    assert min(found["energy_switching_pj"], found["energy_internal_pj"], found["leakage_uw"]) > 0
+    assert f" a {per}, mean of {found['energy_cycles']:,} random ones" in " ".join(run(*words).stdout.split())
+    assert "energy_pj" not in answer(*words[:-1])
 
 
 def test_a_cell_that_cannot_be_is_one_sentence():

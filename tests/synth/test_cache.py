@@ -67,6 +67,8 @@ def test_the_flow_itself_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(cache, "__file__", str(other / "cache.py"))
     assert cache.key([design], GENERIC) == name
     (other / "registry.py").write_text("")
+    (other / "energy").mkdir()
+    (other / "energy" / "measure.py").write_text("")
     assert cache.key([design], GENERIC) == name
     (other / "plan.py").write_text("")
     assert cache.key([design], GENERIC) != name
