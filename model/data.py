@@ -158,16 +158,21 @@ def _motor(data_root: Path | None) -> Dataset:
     path = Path("eeg_motor_imagery") / "eeg_motor_imagery_s001.npz"
     archive = _archive("motor", data_root, path, ("x", "y", "run"))
     x, y, run = archive["x"], archive["y"], archive["run"]
-    if x.ndim != 3 or x.shape[1:] != (64, 640) or y.shape != (len(x),) or run.shape != y.shape:
-        raise DataError(f"Trials of motor must be of shape (trials, 64, 640), not {x.shape!r}")
+    if x.ndim != 3 or x.shape[1:] != (64, 640) or x.dtype.kind not in "iuf":
+        raise DataError(f"Trials of motor must be numbers of shape (trials, 64, 640), not {x.dtype} {x.shape!r}")
+    if run.shape != (len(x),) or run.dtype.kind not in "iu":
+        raise DataError(f"Runs of motor must be one whole number a trial ({len(x)}), not {run.dtype} {run.shape!r}")
+    y = _labels("motor", y, len(x))
     fist = y < 2
+    if not fist.any():
+        raise DataError("Trials of motor must be of a left (0) or right fist (1) in part, and none is")
     band = signal.butter(4, (8, 30), "bandpass", fs=160, output="sos")
     power = signal.sosfiltfilt(band, x[fist].astype(np.float64)).reshape(-1, 64, 20, 32).var(3)
     run = run[fist]
     return Dataset(
         name="motor",
         x=np.log(power + 1e-3).transpose(0, 2, 1).astype(np.float32),
-        y=_labels("motor", y[fist], len(run)),
+        y=y[fist],
         split=np.where(run < 8, 0, np.where(run == 8, 1, 2)),
     )
 

@@ -64,8 +64,8 @@ class MlbNetwork(nn.Module):
 
         # Activations begin uniform over the range that matters (two standard deviations; all of tanh and sigmoid).
         # Greedy factors of their float values do worse: heavy tails and small means waste levels, and the network
-        # may never recover. The outermost value of g is 1, and c begins small, so that i * g can turn c: with one
-        # level and the same range for both, c would stay what it is.
+        # may never recover. The outermost value of g is 1 (of free factors), and c begins small, so that i * g can
+        # turn c: with one level and the same range for both, c would stay what it is.
         sigmoid, tanh = 1.0 - n.gate_offset, 1 / (1 - 2.0**-activation_levels)
         ranges = {"x": (2.0,), "h": (1.0,), "c": (1.0,), "gates": (sigmoid, sigmoid, tanh, sigmoid)}
         offsets = {"gates": tuple(n.offset(k) for k in range(4))}

@@ -106,7 +106,7 @@ class Run:
         phase = stored["phases"].get("float", {"epoch": 0})
         if phase["epoch"] != self.config.epochs_float:
             raise TrainingError(f"Float network of {folder} must be complete, not at epoch {phase['epoch']!r}")
-        self.state["phases"].setdefault("float", phase)
+        self.state["phases"]["float"] = phase
 
     def fit(
         self,
@@ -155,7 +155,7 @@ class Run:
             if reached >= state["score"]:
                 state["score"], state["best"] = reached, {k: v.clone() for k, v in network.state_dict().items()}
             state.update(epoch=epoch + 1, last=network.state_dict(), optimizer=optimizer.state_dict())
-            self._save()
+            self.save()
             progress(phase, epoch + 1, epochs, total / len(x), reached)
         network.load_state_dict(state["best"])
         return state["score"]
@@ -178,7 +178,8 @@ class Run:
         distance = nn.functional.kl_div((logits / t).log_softmax(1), said, reduction="batchmean")
         return (1 - share) * loss + share * t * t * distance  # t^2: gradients of the size of the other part's
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the checkpoint."""
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial")
         try:

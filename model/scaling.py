@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """Standardization of raw samples: ``(x - mean) * scale`` per feature, from the training split."""
+    """Standardization of raw samples: ``(x - mean) * scale`` per feature.
+
+    ``of`` the training split; ``shifted`` by what a network for hardware learned.
+    """
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]

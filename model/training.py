@@ -53,6 +53,7 @@ def train(
     run = Run(config, data, folder)
     if float_from is not None:
         run.take_float(float_from)
+        run.save()
 
     float_network = FloatNetwork(features, config.hidden, data.classes, config.pool, config.layers)
     float_score = run.fit("float", float_network, parts, config.epochs_float, config.rate_float, progress)

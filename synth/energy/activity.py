@@ -230,14 +230,14 @@ def _gather(cell: Cell, found: Sequence[tuple[str, dict[str, int]]]) -> Cells:
 
 
 class Activity:
-    """Of every row over all steps that were added: rises, falls, and in how many it was 1; `steps` how many those are.
+    """Of every row over all steps that were added: rises and falls; `steps` how many those are.
 
     A stream counts as a step of its own.
     """
 
     def __init__(self, circuit: Circuit, streams: int) -> None:
         self.mask = pack(np.ones((1, streams, 1), bool))[0, :, 0]
-        self.rises, self.falls, self.ones = (np.zeros(circuit.size, np.int64) for _ in range(3))
+        self.rises, self.falls = (np.zeros(circuit.size, np.int64) for _ in range(2))
         self.steps = 0
 
     def add(self, step: Step) -> None:
@@ -245,5 +245,4 @@ class Activity:
         old = step.old & self.mask
         self.rises += count_bits(new & ~old)
         self.falls += count_bits(old & ~new)
-        self.ones += count_bits(new)
         self.steps += int(count_bits(self.mask))

@@ -134,9 +134,18 @@ def test_motor_is_log_power_between_8_and_30_hz(tmp_path):
     middle = np.exp(data.x[:, 5:15])
     assert np.allclose(middle[..., 5], 32, rtol=0.05)
     assert (middle[..., 6] < 0.1).all()
-    np.savez(archive, x=x[:, :63], y=np.arange(12) % 4, run=np.repeat([3, 8, 11], 4))
-    with pytest.raises(DataError, match=r"Trials of motor must be of shape \(trials, 64, 640\), not \(12, 63, 640\)"):
-        load("motor", tmp_path)
+    good = {"x": x, "y": np.arange(12) % 4, "run": np.repeat([3, 8, 11], 4)}
+    for change, words in (
+        ({"x": x[:, :63]}, "Trials of motor must be numbers of shape (trials, 64, 640), not float32 (12, 63, 640)"),
+        ({"x": x + 1j}, "Trials of motor must be numbers of shape (trials, 64, 640), not complex64 (12, 64, 640)"),
+        ({"y": np.arange(11)}, "Labels of motor must be one a sequence (12), not (11,)"),
+        ({"y": np.full(12, "left")}, "Labels of motor must be whole numbers, not "),
+        ({"y": np.full(12, 3)}, "Trials of motor must be of a left (0) or right fist (1) in part, and none is"),
+        ({"run": np.full(12, "3")}, "Runs of motor must be one whole number a trial (12), not <U1 (12,)"),
+        ({"run": np.arange(3)}, "Runs of motor must be one whole number a trial (12), not int64 (3,)"),
+    ):
+        np.savez(archive, **{**good, **change})
+        assert refusal("motor", tmp_path).startswith(words)
 
 
 def changed(array: np.ndarray, value: object, place: int = 7) -> np.ndarray:

@@ -220,6 +220,15 @@ def test_the_float_network_of_another_run_is_taken(unbroken, tmp_path):
     theirs = unbroken[1].float_network.state_dict()
     assert all(torch.equal(value, theirs[name]) for name, value in trained.float_network.state_dict().items())
     assert trained.validation["float"] == unbroken[1].validation["float"]
+    other_family = dataclasses.replace(config, family=Family.FIXED32)
+    train(other_family, DATA, tmp_path / "fixed32", silent, unbroken[0])  # no epoch follows
+    with pytest.raises(TrainingError, match="must be continued with family = 'fixed32', not 'mubinn2'"):
+        train(config, DATA, tmp_path / "fixed32", silent)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, DATA, tmp_path / "begun", stop_after("float", 1))
+    phases.clear()
+    train(config, DATA, tmp_path / "begun", lambda phase, *_: phases.append(phase), unbroken[0])
+    assert set(phases) == {"mlb"}
     for other, dataset, folder, words in (
         (dataclasses.replace(config, seed=1), DATA, unbroken[0], "must have seed = 1, and "),
         (dataclasses.replace(config, jitter=1), DATA, unbroken[0], "must have jitter = 1, and "),
