@@ -30,7 +30,7 @@ from sim.vectors import unit_vectors
 from synth.flow import Effort, find_liberty, synthesize_text
 
 INPUTS, OUTPUTS = 64, 128
-FINAL: dict[Effort, FinalAdder] = {"area": "small", "speed": "fast"}
+FINAL: dict[Effort, FinalAdder] = {"area": "small", "balanced": "small", "speed": "fast"}
 #: alkaid's solver options: unlimited adder depth, which is its default, and the least possible.
 SETTINGS = {"alkaid, default": -1, "alkaid, minimum latency": 0}
 
@@ -161,7 +161,7 @@ def main(
     liberty: Annotated[Path | None, typer.Option(help="Liberty file; else OSU 0.18 um.")] = None,
     bits: Annotated[list[int] | None, typer.Option(help="Bits of an input; 1, 2, 4 and 8 if not given.")] = None,
     matrix: Annotated[list[str] | None, typer.Option(help="random 0, random 1, random 2, trained; else all.")] = None,
-    effort: Annotated[list[str] | None, typer.Option(help="area, speed; else both.")] = None,
+    effort: Annotated[list[str] | None, typer.Option(help="area, balanced, speed; else all.")] = None,
     stages: Annotated[list[int] | None, typer.Option(help="Ranks of pipeline registers; 0 if not given.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds for one synthesis.")] = 3000,
     json: Json = False,
