@@ -86,17 +86,26 @@ def time_netlist(
         clock=f"[get_ports {clock}]" if clock else "",
         clock_name=clock or "",
     )
-    (workdir / "sta.tcl").write_text(script)
+    return parse_report(run_script(sta, "sta", script, "timing with OpenSTA", workdir, budget, progress), netlist)
+
+
+def run_script(
+    sta: str, name: str, script: str, doing: str, workdir: Path, budget: Budget, progress: Callable[[str], None]
+) -> list[str]:
+    """What OpenSTA prints for a script, which is left in `workdir` as NAME.tcl, with NAME.log.
+
+    Raises SynthError when OpenSTA fails.
+    """
+    (workdir / f"{name}.tcl").write_text(script)
     said: list[str] = []
-    doing = "timing with OpenSTA"
     progress(doing)
-    command = [sta, "-no_init", "-no_splash", "-exit", "sta.tcl"]
+    command = [sta, "-no_init", "-no_splash", "-exit", f"{name}.tcl"]
     status = run_program(command, cwd=workdir, env=os.environ, budget=budget, doing=lambda: doing, on_line=said.append)
-    (workdir / "sta.log").write_text("\n".join(said) + "\n")
+    (workdir / f"{name}.log").write_text("\n".join(said) + "\n")
     trouble = [line.strip() for line in said if re.search(r"\bError\b|not found", line)]
     if status or trouble:
         raise SynthError(f"OpenSTA failed: {trouble[0] if trouble else f'exit status {status}'}")
-    return parse_report(said, netlist)
+    return said
 
 
 def parse_report(lines: Sequence[str], netlist: Netlist) -> Timing:

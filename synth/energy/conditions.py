@@ -6,14 +6,13 @@ inputs, and its internal power adds rise and fall for every change, over all con
 of an inverter and 6 times those of the sum of a full adder.  An activity there is changes a clock period.
 """
 
-import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from synth.errors import SynthError
-from synth.process import Budget, run_program
+from synth.process import Budget
+from synth.sta import run_script
 
 _SCRIPT = """\
 read_liberty {library}
@@ -53,7 +52,7 @@ class Conditions:
 
 
 def ask(
-    sta: str,
+    program: str,
     top: str,
     library: Path,
     clock: str | None,
@@ -74,16 +73,9 @@ def ask(
         clock=f"[get_ports {clock}]" if clock else "",
         clock_name=clock or "",
     )
-    (workdir / "energy.tcl").write_text(script)
-    said: list[str] = []
-    doing = "asking OpenSTA for slews and loads"
-    progress(doing)
-    command = [sta, "-no_init", "-no_splash", "-exit", "energy.tcl"]
-    status = run_program(command, cwd=workdir, env=os.environ, budget=budget, doing=lambda: doing, on_line=said.append)
-    trouble = [line.strip() for line in said if re.search(r"\bError\b|not found", line)]
-    if status or trouble:
-        raise SynthError(f"OpenSTA failed: {trouble[0] if trouble else f'exit status {status}'}")
-    return parse(said, period)
+    return parse(
+        run_script(program, "energy", script, "asking OpenSTA for slews and loads", workdir, budget, progress), period
+    )
 
 
 def parse(lines: Sequence[str], period: float) -> Conditions:
