@@ -26,6 +26,14 @@ struct Tables {
   const uint8_t* h_code;  // code of o, code of c -> code of h
   const T* h_pass;        // the same -> 1 where the gradient of h_raw passes, else 0
   const T* h_value;       // code -> value
+
+  // Codes and values of the four gate outputs of one unit, from the indices of its sample.
+  void gates(const int32_t* index, int64_t hidden, int64_t unit, uint8_t* gate_code, T* gate_value) const {
+    for (int k = 0; k < kGates; ++k) {
+      gate_code[k] = code[k][index[k * hidden + unit]];
+      gate_value[k] = value[k][gate_code[k]];
+    }
+  }
 };
 
 template <typename T>
@@ -39,10 +47,7 @@ void forward(const Tables<T>& tab, int64_t batch, int64_t hidden, const T* zx, c
       const int64_t at = b * hidden + j;
       uint8_t code[kGates];
       T value[kGates];
-      for (int k = 0; k < kGates; ++k) {
-        code[k] = tab.code[k][ib[k * hidden + j]];
-        value[k] = tab.value[k][code[k]];
-      }
+      tab.gates(ib, hidden, j, code, value);
       const T raw = value[1] * tab.c_value[c_before[at]] + value[0] * value[2];
       T rest = raw - tab.c_offset;
       c_pass[at] = std::abs(rest) <= tab.c_clip;
@@ -74,10 +79,7 @@ void backward(const Tables<T>& tab, int64_t batch, int64_t hidden, const T* dh, 
       const int64_t at = b * hidden + j;
       uint8_t code[kGates];
       T value[kGates];
-      for (int k = 0; k < kGates; ++k) {
-        code[k] = tab.code[k][ib[k * hidden + j]];
-        value[k] = tab.value[k][code[k]];
-      }
+      tab.gates(ib, hidden, j, code, value);
       const uint8_t c = c_code[at];
       bins_h[h_code[at]] += dh[at];
       const T dh_raw = dh[at] * tab.h_pass[(code[3] << tab.levels) + c];
