@@ -50,9 +50,8 @@ def train(
         x, y = data.part(name)
         parts[name] = (torch.from_numpy(scaling.apply(x)).float(), torch.from_numpy(y))
     features = data.x.shape[2]
-    run = Run(config, data, folder)
+    run = open_run(config, data, folder, float_from)
     if float_from is not None:
-        run.take_float(float_from)
         run.save()
 
     float_network = FloatNetwork(features, config.hidden, data.classes, config.pool, config.layers)
@@ -98,8 +97,15 @@ def untrained(config: TrainConfig, data: Dataset) -> MlbNetwork:
     )
 
 
-def check_run(config: TrainConfig, data: Dataset, folder: Path, float_from: Path | None = None) -> None:
-    """Raise TrainingError if ``folder`` holds a run that cannot be continued so."""
+def open_run(config: TrainConfig, data: Dataset, folder: Path, float_from: Path | None = None) -> Run:
+    """The run in ``folder``, or a new one, with the float network of ``float_from``; nothing is written.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be begun or continued so.
+    """
     run = Run(config, data, folder)
     if float_from is not None:
         run.take_float(float_from)
+    return run

@@ -15,7 +15,7 @@ from model.config import TrainConfig, TrainingError
 from model.data import load
 from model.family import FACTOR_RULES, FactorRule, Family
 from model.spec import Datapath, Folding, Pool
-from model.training import check_run, untrained
+from model.training import open_run, untrained
 from model.workflow import train_to_bundle
 from scripts.console import DatapathChoice, Json, command, emit_json, err, out, percent, resolve, table
 from synth.liberty import find_liberty
@@ -121,7 +121,7 @@ def train(
     usual = Datapath.usual(activation) if family is Family.MUBINN2 else Datapath.ARITHMETIC
     auto = datapath is DatapathChoice.AUTO
     asked = usual if datapath is None or auto else Datapath(datapath.value)
-    check_run(config, dataset, out_folder, float_from)
+    open_run(config, dataset, out_folder, float_from)  # refuses before anything is trained
     if family is not Family.FLOAT:
         for lstm in untrained(config, dataset).spec().layers:
             asked.check(lstm)
