@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 
@@ -12,7 +10,7 @@ from model.family import FactorRule, Family, NumberChoice
 from model.float_network import FloatNetwork
 from model.layers import MlbNetwork
 from model.scaling import Scaling
-from model.spec import NetworkSpec, Pool, Weights
+from model.spec import Pool
 
 
 def random_network(
@@ -54,19 +52,6 @@ def random_network(
     )
     mlb.warm_start(network, x)
     return mlb.eval(), x
-
-
-def narrowed(network: MlbNetwork, *hidden: int) -> tuple[NetworkSpec, Weights]:
-    """The first ``hidden`` units of each layer: specification and weights."""
-    spec, weights, layers, features = network.spec(), dict(network.weights()), [], network.features
-    for number, (lstm, units) in enumerate(zip(spec.layers, hidden, strict=True)):
-        layers.append(replace(lstm, features=features, hidden=units))
-        weights[f"wx_l{number}"] = weights[f"wx_l{number}"][:, :units, :features]
-        weights[f"wh_l{number}"] = weights[f"wh_l{number}"][:, :units, :units]
-        weights[f"b_l{number}"] = weights[f"b_l{number}"][:, :units]
-        features = units
-    weights["dense_w"] = weights["dense_w"][:, :features]
-    return replace(spec, layers=tuple(layers)), weights
 
 
 def stored(network: MlbNetwork, x: torch.Tensor) -> np.ndarray:

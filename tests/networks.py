@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from model.family import Family, NumberChoice
-from model.spec import Format, Pool
+from model.layers import MlbNetwork
+from model.spec import Format, NetworkSpec, Pool, Weights
+
+
+def narrowed(network: MlbNetwork, *hidden: int) -> tuple[NetworkSpec, Weights]:
+    """The first ``hidden`` units of each layer: specification and weights."""
+    spec, weights, layers, features = network.spec(), dict(network.weights()), [], network.features
+    for number, (lstm, units) in enumerate(zip(spec.layers, hidden, strict=True)):
+        layers.append(replace(lstm, features=features, hidden=units))
+        weights[f"wx_l{number}"] = weights[f"wx_l{number}"][:, :units, :features]
+        weights[f"wh_l{number}"] = weights[f"wh_l{number}"][:, :units, :units]
+        weights[f"b_l{number}"] = weights[f"b_l{number}"][:, :units]
+        features = units
+    weights["dense_w"] = weights["dense_w"][:, :features]
+    return replace(spec, layers=tuple(layers)), weights
+
 
 NETWORKS = st.fixed_dictionaries(
     {

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.random_network import narrowed, random_network, stored
+from model.random_network import random_network, stored
 from model.spec import Datapath, Folding, NetworkSpec, Pool, Schedule, Weights
 from rtl.network import Network
 from rtl.verilog import emit
@@ -21,6 +21,7 @@ from sim import job, probes
 from sim.compare import Result
 from sim.network import observe, simulate
 from sim.simulators import SimulationError, SimulatorName, choose
+from tests.networks import narrowed
 
 FOLDING = Folding(pe=2, simd=4)  # 3 units in groups of 2, padded lanes
 

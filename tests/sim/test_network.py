@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from model.family import FactorRule, Family
-from model.random_network import narrowed, random_network, stored
+from model.random_network import random_network, stored
 from model.spec import Datapath, Folding, Format, Pool, Schedule
 from rtl.network import Network
 from rtl.verilog import emit
@@ -20,7 +20,7 @@ from sim.network import simulate
 from sim.probes import RESULTS, STAGE
 from sim.simulators import SimulationError, choose
 from tests.faults import plant
-from tests.networks import NETWORKS
+from tests.networks import NETWORKS, narrowed
 
 
 @pytest.mark.parametrize(
@@ -264,14 +264,19 @@ def test_a_planted_fault_is_caught(unit, written, simulator, tmp_path):
     assert f"expected {first.expected}" in str(first)
 
 
-def test_the_first_difference_names_step_unit_gate_and_cycle(written, simulator, tmp_path):
-    """One weight code changed in the hardware only: the report points at the sum it spoils."""
+def with_another_weight(written, name, place, simulator, folder):
+    """The result where one weight code is changed, in the hardware only."""
     schedule, weights, samples, _ = written
-    other = {name: array.copy() for name, array in weights.items()}
-    other["wh_l0"][3, 2, 0] ^= 1
-    source = tmp_path / "network.v"
+    other = {each: array.copy() for each, array in weights.items()}
+    other[name][place] ^= 1
+    source = folder / "network.v"
     source.write_text(emit(Network(schedule, other), "network"))
-    result = simulate(schedule, weights, samples, folder=tmp_path, simulator=simulator, verilog=source)
+    return simulate(schedule, weights, samples, folder=folder, simulator=simulator, verilog=source)
+
+
+def test_the_first_difference_names_step_unit_gate_and_cycle(written, simulator, tmp_path):
+    """The report points at the sum that a changed weight spoils."""
+    result = with_another_weight(written, "wh_l0", (3, 2, 0), simulator, tmp_path)
     first = result.first_difference
     assert first is not None
     assert (first.value, first.sequence, first.step, first.layer, first.unit, first.gate) == ("z", 0, 0, 0, 2, "o")
@@ -319,12 +324,7 @@ def test_a_planted_fault_in_a_memory_is_caught_in_its_layer(unit, stacked, simul
 
 
 def test_the_first_difference_names_the_layer(stacked, simulator, tmp_path):
-    schedule, weights, samples, _ = stacked
-    other = {name: array.copy() for name, array in weights.items()}
-    other["wx_l1"][1, 2, 0] ^= 1
-    source = tmp_path / "network.v"
-    source.write_text(emit(Network(schedule, other), "network"))
-    result = simulate(schedule, weights, samples, folder=tmp_path, simulator=simulator, verilog=source)
+    result = with_another_weight(stacked, "wx_l1", (1, 2, 0), simulator, tmp_path)
     assert re.match(r"z at sequence 0, step 0, layer 1, unit 2, gate f, cycle \d+: ", str(result.first_difference))
 
 

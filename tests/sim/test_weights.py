@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from model.random_network import narrowed, random_network, stored
+from model.random_network import random_network, stored
 from model.spec import Folding, Schedule
 from rtl.network import Network
 from rtl.verilog import emit
@@ -12,6 +12,7 @@ from rtl.weight_memory import WeightStorage
 from sim.network import simulate
 from sim.simulators import SimulationError
 from tests.faults import plant
+from tests.networks import narrowed
 
 PARALLEL = Folding(pe=3, simd=99)
 FOLDED = Folding(pe=2, simd=3)
