@@ -1,6 +1,7 @@
 """The proof of equivalence: it holds for what synthesis does to registers, and every planted fault is caught."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ def plant(monkeypatch: pytest.MonkeyPatch, fault: Callable[[Module], None]) -> N
 @pytest.mark.parametrize("design", ["SAME", "UNDEFINED", "MEMORY", "STATES", "GATED"])
 def test_what_synthesis_does_is_proven(tmp_path: Path, design: str, effort: Any) -> None:
     report = synthesize([write(tmp_path, globals()[design])], "top", effort=effort)
-    assert report.equivalence.startswith("proven by ABC cec in ")
+    assert re.match(r"proven by ABC (ifraig|cec) in ", report.equivalence)
     if design == "SAME":
         what = "5 outputs, 4 registers, 3 registers equal to others or constant, 1 without effect"
         assert report.equivalence.endswith(f" s: {what}")
