@@ -44,7 +44,7 @@ class TrainConfig:
         (Hinton, Vinyals, Dean 2015), and the temperature of both there.
     jitter
         Largest number of places by which the training sequences of a step are turned in time, all by the same random
-        number: samples where a sequence is one signal (``Dataset.framed``), else steps.
+        number: samples where steps are frames of one signal (``Dataset.hop``), else steps.
     """
 
     family: Family = Family.MUBINN2

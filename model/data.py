@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import signal
 from sklearn.datasets import load_digits
@@ -37,15 +38,15 @@ class Dataset:
         Labels from 0 to ``classes - 1``, int64, shape (sequences,).
     split
         Index into ``SPLITS``, shape (sequences,); no split is empty.
-    framed
-        Whether the features of a step are successive samples of one signal.
+    hop
+        Where a step is a frame of successive samples of one signal: by how many the next one lies further on. Else 0.
     """
 
     name: str
     x: NDArray[np.float32]
     y: NDArray[np.int64]
     split: NDArray[np.int64]
-    framed: bool = False
+    hop: int = 0
 
     def __post_init__(self) -> None:
         if self.x.ndim != 3 or 0 in self.x.shape:
@@ -63,6 +64,8 @@ class Dataset:
             )
         if self.classes < 2:
             raise DataError(f"Number of classes in {self.name} must be at least 2, not {self.classes!r}")
+        if not 0 <= self.hop <= self.x.shape[2]:
+            raise DataError(f"Hop of {self.name} must be 0 to {self.x.shape[2]} samples, not {self.hop!r}")
         for index, name in enumerate(SPLITS):
             if not (self.split == index).any():
                 raise DataError(f"The {name} split of {self.name} must not be empty")
@@ -133,15 +136,19 @@ def _digits() -> Dataset:
 
 
 def _bonn(data_root: Path | None) -> Dataset:
-    """Bonn EEG, 5 classes: 500 recordings, 8 pieces of 512 samples each = 64 steps of 8; split by recording."""
+    """Bonn EEG, 5 classes: 500 recordings, 8 pieces of 512 samples each, split by recording.
+
+    A piece is 61 frames of 32 samples, one every 8.
+    """
     archive = _archive("bonn", data_root, Path("eeg_bonn") / "eeg_bonn.npz", ("x", "y"))
     x = archive["x"]
     if x.ndim != 2 or x.shape[1] < 4096 or x.dtype.kind not in "iuf":
         raise DataError(f"Recordings of bonn must be at least 4096 numbers each, not {x.dtype} {x.shape!r}")
-    pieces = x[:, :4096].astype(np.float32).reshape(-1, 64, 8)
+    pieces = x[:, :4096].astype(np.float32).reshape(-1, 512)
+    frames = np.ascontiguousarray(sliding_window_view(pieces, 32, axis=1)[:, ::8])
     y = np.repeat(_labels("bonn", archive["y"], len(x)), 8)
     split = split_groups(np.repeat(np.arange(len(y) // 8), 8), y)
-    return Dataset(name="bonn", x=pieces, y=y, split=split, framed=True)
+    return Dataset(name="bonn", x=frames, y=y, split=split, hop=8)
 
 
 def _bonn3(data_root: Path | None) -> Dataset:

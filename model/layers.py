@@ -40,6 +40,8 @@ class MlbNetwork(nn.Module):
         What is binarized.
     factors
         What learned factors may be.
+    overlap
+        Whether several features see the same samples, one step after another.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class MlbNetwork(nn.Module):
         factors: FactorRule = FactorRule.FREE,
         numbers: NumberChoice | None = None,
         layers: int = 1,
+        overlap: bool = False,
     ) -> None:
         super().__init__()
         self.features, self.hidden, self.classes, self.layers = features, hidden, classes, layers
@@ -98,7 +101,12 @@ class MlbNetwork(nn.Module):
         self.masters["dense_w"] = uniform(classes, hidden)
         self.masters["dense_b"] = nn.Parameter(torch.zeros(classes))
         # A sign alone says nothing of the size of x; with thresholds of their own, features together do.
-        self.shift = nn.Parameter(torch.zeros(features), requires_grad="x_l0" in self.factors)
+        shift, binarized_x = torch.zeros(features), "x_l0" in self.factors
+        if overlap and binarized_x:
+            # Features that see the same sample begin with thresholds between each other's.
+            (x,) = self._quantities("x", 0)
+            shift = ranges["x"][0] * 2.0**-x.width * torch.linspace(-1, 1, features)
+        self.shift = nn.Parameter(shift, requires_grad=binarized_x)
         self._initialize_weight_factors()
 
     @torch.no_grad()
@@ -116,6 +124,8 @@ class MlbNetwork(nn.Module):
             for name, value in (("wx", w["weight_ih"]), ("wh", w["weight_hh"]), ("b", w["bias_ih"] + w["bias_hh"])):
                 master = self.masters[of_layer(name, layer)]
                 master.copy_(value.view_as(master))
+        # What the shift takes off x comes back with the bias.
+        self.masters["b_l0"] += self.masters["wx_l0"] @ self.shift
         self.masters["dense_w"].copy_(network.dense.weight)
         self.masters["dense_b"].copy_(network.dense.bias)
         self._initialize_weight_factors()

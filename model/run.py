@@ -61,7 +61,7 @@ class Run:
     """The checkpoint of one run and the training loop over it."""
 
     def __init__(self, config: TrainConfig, data: Dataset, folder: Path) -> None:
-        self.config, self.folder, self.framed = config, folder, data.framed
+        self.config, self.folder, self.hop = config, folder, data.hop
         self.identity = {
             **config.plain(),
             "data": data.name,
@@ -165,7 +165,10 @@ class Run:
         if self.config.jitter == 0:
             return x
         places = int(torch.randint(-self.config.jitter, self.config.jitter + 1, (1,), generator=chance))
-        return x.flatten(1).roll(places if self.framed else places * x.shape[2], 1).view_as(x)
+        if self.hop == 0:
+            return x.roll(places, 1)
+        signal = torch.cat((x[:, 0], x[:, 1:, -self.hop :].flatten(1)), 1)
+        return signal.roll(places, 1).unfold(1, x.shape[2], self.hop)
 
     def _loss(self, network: nn.Module, x: Tensor, y: Tensor, teacher: nn.Module | None) -> Tensor:
         """Cross-entropy with the labels, in part replaced by that with what the teacher says."""

@@ -94,6 +94,7 @@ def untrained(config: TrainConfig, data: Dataset) -> MlbNetwork:
         max_steps=steps,
         family=config.family,
         factors=config.factors,
+        overlap=0 < data.hop < features,
     )
 
 

@@ -107,16 +107,17 @@ def test_any_number_of_classes_can_be_split(classes, each):
 @pytest.mark.parametrize(("name", "classes"), [("bonn", 5), ("bonn3", 3)])
 def test_bonn(data_root, name, classes):
     data = load(name, data_root)
-    assert (data.x.shape, data.classes) == ((4000, 64, 8), classes)
+    assert (data.x.shape, data.classes) == ((4000, 61, 32), classes)
     of_recording = data.split.reshape(500, 8)
     assert (of_recording == of_recording[:, :1]).all()
     assert data.sizes == {"train": 2400, "val": 600, "test": 1000}
-    assert data.framed
+    assert data.hop == 8
+    assert (data.x[:, 1:, :24] == data.x[:, :-1, 8:]).all()
 
 
 def test_motor(data_root):
     data = load("motor", data_root)
-    assert (data.x.shape, data.classes, data.framed) == ((90, 20, 64), 2, False)
+    assert (data.x.shape, data.classes, data.hop) == ((90, 20, 64), 2, 0)
     assert data.sizes == {"train": 45, "val": 15, "test": 30}
 
 

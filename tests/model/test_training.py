@@ -267,17 +267,41 @@ def test_fixed_point_has_no_shift_to_learn():
     assert not network.shift.requires_grad
 
 
-@pytest.mark.parametrize(("framed", "places"), [(True, 1), (False, 2)])
-def test_jitter_turns_a_whole_batch_in_time(tmp_path, framed, places):
-    config = dataclasses.replace(CONFIG, jitter=2)
-    turned = run.Run(config, dataclasses.replace(DATA, framed=framed), tmp_path)._turned
-    x, seen = torch.arange(2 * 5 * 2).view(2, 5, 2), set()
+@pytest.mark.parametrize("hop", [0, 1, 2])
+def test_jitter_turns_a_whole_batch_in_time(tmp_path, hop):
+    """By steps, or the signal that the frames are of: of 2 samples each, which overlap if the hop is 1."""
+    turned = run.Run(dataclasses.replace(CONFIG, jitter=2), dataclasses.replace(DATA, hop=hop), tmp_path)._turned
+    signals, seen = torch.arange(2 * 10).view(2, 10)[:, : 4 * hop + 2 if hop else 10], set()
+
+    def frames(signals: torch.Tensor) -> torch.Tensor:
+        return signals.unfold(1, 2, hop or 2)
+
     for seed in range(60):
-        y = turned(x, torch.Generator().manual_seed(seed))
-        shifts = [n for n in range(-2, 3) if torch.equal(y.flatten(1), x.flatten(1).roll(n * places, 1))]
+        y = turned(frames(signals), torch.Generator().manual_seed(seed))
+        places = 1 if hop else 2
+        shifts = [n for n in range(-2, 3) if torch.equal(y, frames(signals.roll(n * places, 1)))]
         assert len(shifts) == 1
         seen.update(shifts)
     assert seen == set(range(-2, 3))
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_frames_that_overlap_begin_with_thresholds_between_each_others(levels):
+    """A sample that four features see, of hop 2, is on a side of four thresholds a step apart."""
+    config = dataclasses.replace(CONFIG, activation_levels=levels)
+    data = dataclasses.replace(DATA, x=DATA.x.repeat(4, 2), hop=DATA.x.shape[2])
+    network, plain = (training.untrained(config, each) for each in (data, dataclasses.replace(data, hop=0)))
+    shift, spacing = network.shift.detach().numpy(), 4.0 * 2.0**-levels
+    assert (shift[0], shift[-1]) == (-spacing / 2, spacing / 2)
+    assert np.ptp(np.diff(shift)) < 1e-6
+    assert not plain.shift.any()
+    # The weights of a float network mean the same: what the shift takes off x comes back with the bias.
+    float_network = training.FloatNetwork(data.x.shape[2], config.hidden, data.classes, config.pool)
+    network.warm_start(float_network)
+    plain.warm_start(float_network)
+    back = network.masters["wx_l0"] @ network.shift
+    assert torch.equal(network.masters["b_l0"], plain.masters["b_l0"] + back)
+    assert back.abs().max() > 0
 
 
 def test_distillation_pulls_towards_the_teacher(tmp_path):
