@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +94,18 @@ def _layers(raw: Any) -> tuple[LayersSpec, tuple[str, ...]]:
 def _layer(kind: str, q_bits: int, row: Any, where: str) -> Any:
     given = "bits" if kind == "enq" else "centroids"
     _check_fields(row, ("name", given), f"{where}.")
-    bits = centroids = None
     if kind == "enq":
         bits = _integer(row[given], f"{where}.{given}")
-    elif not isinstance(row[given], list):
+        return _within(where, lambda: EnqSpec(q_bits=q_bits, bits=bits))
+    if not isinstance(row[given], list):
         raise ValueError(f"Field {where}.{given} must be a list, not {row[given]!r}")
-    else:
-        centroids = tuple(_integer(value, f"{where}.{given}.{n}") for n, value in enumerate(row[given]))
+    centroids = tuple(_integer(value, f"{where}.{given}.{n}") for n, value in enumerate(row[given]))
+    return _within(where, lambda: KnqSpec(q_bits=q_bits, centroids=centroids))
+
+
+def _within(where: str, make: Callable[[], Any]) -> Any:
     try:
-        return EnqSpec(q_bits=q_bits, bits=bits) if bits is not None else KnqSpec(q_bits=q_bits, centroids=centroids)
+        return make()
     except ValueError as error:
         raise ValueError(f"Field {where}: {error}") from None
 

@@ -30,7 +30,7 @@ def damaged(name: str, value: object = None) -> str:
         "schema_version": 1,
         "kind": "knq",
         "q_bits": 12,
-        "layers": [{"name": n, "centroids": list(k.centroids)} for n, k in zip(NAMES, KNQ.layers, strict=True)],
+        "layers": [{"name": NAMES[0], "centroids": [0, 7, 7, 4096]}, {"name": NAMES[1], "centroids": [3, 1000]}],
     }
     *path, last = (int(part) if part.isdecimal() else part for part in name.split("."))
     within: Any = whole
