@@ -26,12 +26,13 @@ from rtl.unit import Unit
 Numbers = tuple[int, ...]
 
 # Of the example of KNQ, one layer has repeated centroids, and one has a centroid past the range.
-_BITS = (4, 5, 6)
+_ENQ_Q_BITS, _BITS = 12, (4, 5, 6)
+_KNQ_Q_BITS, _KNQ_BITS = 8, 3
 _CENTROIDS = (0, 0, 0, 5, 20, 47, 90, 150, 3, 9, 14, 40, 80, 128, 200, 256, 0, 16, 33, 60, 90, 130, 170, 220)
 
 
 def enq_quantizer(
-    q_bits: int = 12,
+    q_bits: int = _ENQ_Q_BITS,
     bits: Numbers = _BITS,
     layers: str = "",
     x_bits: int = 0,
@@ -45,7 +46,12 @@ def enq_quantizer(
 
 
 def enq_reconstruct(
-    q_bits: int = 12, bits: Numbers = _BITS, layers: str = "", stages: int = 0, tables: str = "const", stream: int = 0
+    q_bits: int = _ENQ_Q_BITS,
+    bits: Numbers = _BITS,
+    layers: str = "",
+    stages: int = 0,
+    tables: str = "const",
+    stream: int = 0,
 ) -> Unit:
     """CE: code to activation, bits E for each layer, or a hardware configuration file; tables const or writable."""
     spec = LayersReconstructSpec(layers=_enq(q_bits, bits, layers))
@@ -53,8 +59,8 @@ def enq_reconstruct(
 
 
 def knq_quantizer(
-    q_bits: int = 8,
-    bits: int = 3,
+    q_bits: int = _KNQ_Q_BITS,
+    bits: int = _KNQ_BITS,
     centroids: Numbers = _CENTROIDS,
     layers: str = "",
     x_bits: int = 0,
@@ -72,8 +78,8 @@ def knq_quantizer(
 
 
 def knq_reconstruct(
-    q_bits: int = 8,
-    bits: int = 3,
+    q_bits: int = _KNQ_Q_BITS,
+    bits: int = _KNQ_BITS,
     centroids: Numbers = _CENTROIDS,
     layers: str = "",
     form: str = "small",
@@ -109,12 +115,14 @@ def _no_stages(stages: int, latency: int) -> None:
 
 def _enq(q_bits: int, bits: Numbers, file: str) -> LayersSpec:
     if file:
+        _check_alone((q_bits, bits) == (_ENQ_Q_BITS, _BITS))
         return _from_file(file, EnqSpec)
     return LayersSpec(layers=tuple(EnqSpec(q_bits=q_bits, bits=each) for each in bits))
 
 
 def _knq(q_bits: int, bits: int, centroids: Numbers, file: str) -> LayersSpec:
     if file:
+        _check_alone((q_bits, bits, centroids) == (_KNQ_Q_BITS, _KNQ_BITS, _CENTROIDS))
         return _from_file(file, KnqSpec)
     if not 1 <= bits <= q_bits or len(centroids) % (1 << bits):
         raise ValueError(
@@ -122,6 +130,11 @@ def _knq(q_bits: int, bits: int, centroids: Numbers, file: str) -> LayersSpec:
         )
     rows = (centroids[start : start + (1 << bits)] for start in range(0, len(centroids), 1 << bits))
     return LayersSpec(layers=tuple(KnqSpec(q_bits=q_bits, centroids=row) for row in rows))
+
+
+def _check_alone(alone: bool) -> None:
+    if not alone:
+        raise ValueError("Setting layers must come without q_bits, bits and centroids, which its file has")
 
 
 def _from_file(file: str, kind: type[EnqSpec] | type[KnqSpec]) -> LayersSpec:
