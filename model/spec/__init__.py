@@ -8,6 +8,9 @@ from model.spec.loading import LOAD_WIDTH, load_chunks, load_stream
 from model.spec.lstm import GATES, LstmSpec
 from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, Quantity, ReconstructSpec, binarized
 from model.spec.network import MAX_LAYERS, DenseSpec, NetworkSpec, Pool, Weights, of_layer
+from model.spec.nonuniform import EnqSpec, KnqSpec, LayersSpec
+from model.spec.nonuniform_file import LayersFileError
+from model.spec.nonuniform_unit import LayersQuantizerSpec, LayersReconstructSpec, RoundTripSpec
 from model.spec.pointwise import (
     ConstantMultiplierSpec,
     MacSpec,
@@ -32,11 +35,17 @@ __all__ = [
     "ConstantMultiplierSpec",
     "Datapath",
     "DenseSpec",
+    "EnqSpec",
     "FixedSpec",
     "Folding",
     "Format",
     "Ints",
+    "KnqSpec",
     "LayerSchedule",
+    "LayersFileError",
+    "LayersQuantizerSpec",
+    "LayersReconstructSpec",
+    "LayersSpec",
     "LstmSpec",
     "MacSpec",
     "MemoryImage",
@@ -55,6 +64,7 @@ __all__ = [
     "PwlSpec",
     "Quantity",
     "ReconstructSpec",
+    "RoundTripSpec",
     "Rounding",
     "Schedule",
     "ShiftNormSpec",
