@@ -32,22 +32,32 @@ def threshold_code(m: Module, x: Value, thresholds: Sequence[int], width: int, s
     thresholds
         At most ``2**width - 1`` integers in any order, possibly outside the range of ``x``.
     """
+    return chosen_threshold_code(m, Const(0, 0), x, [thresholds], width, stages)
+
+
+def chosen_threshold_code(
+    m: Module, choice: Value, x: Value, thresholds: Sequence[Sequence[int]], width: int, stages: int = 0
+) -> Value:
+    """The same with one of several lists of thresholds: ``thresholds[choice]``, one for each value of ``choice``."""
     n, signed = len(x), x.shape().signed
     # Counted from the smallest x, where the sign bit of a signed x is inverted.
     smallest = -(1 << (n - 1)) if signed else 0
-    bits = [~x[-1] if signed else x[-1], *reversed(x[:-1])]
+    bits = [*reversed(choice), ~x[-1] if signed else x[-1], *reversed(x[:-1])]
 
-    def cofactors(key: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        size, *rest = key
+    # A key is the lists that may still be chosen; of one list its range of x and the thresholds within it.
+    def cofactors(key: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        if len(key) > 1:
+            return key[: len(key) // 2], key[len(key) // 2 :]
+        size, *rest = key[0]
         half = size // 2
-        return (half, *(min(t, half) for t in rest)), (half, *(max(t - half, 0) for t in rest))
+        return ((half, *(min(t, half) for t in rest)),), ((half, *(max(t - half, 0) for t in rest)),)
 
-    def known(key: tuple[int, ...]) -> int | None:
-        size, *rest = key
-        return rest.count(0) if all(t in (0, size) for t in rest) else None
+    def known(key: tuple[Any, ...]) -> int | None:
+        size, *rest = key[0]
+        return rest.count(0) if len(key) == 1 and all(t in (0, size) for t in rest) else None
 
     size = 1 << n
-    root = (size, *(min(max(t - smallest, 0), size) for t in thresholds))
+    root = tuple((size, *(min(max(t - smallest, 0), size) for t in row)) for row in thresholds)
     return _diagram(m, bits, root, cofactors, known, width, stages)
 
 
@@ -68,7 +78,7 @@ def table_code(m: Module, inputs: Sequence[Value], table: Sequence[int], width: 
 
 
 @dataclass(eq=False)
-class _Staged:
+class Staged:
     """A value in pipeline stage ``stage``, and the registers behind each of its bits that have been made."""
 
     stage: int
@@ -110,8 +120,8 @@ def _diagram(
     stages
         Registers on every path from ``bits``, after equally many multiplexers of the longest one.
     """
-    inputs = [_Staged(0, bit) for bit in bits]
-    made: dict[tuple[int, Key], _Staged] = {}
+    inputs = [Staged(0, bit) for bit in bits]
+    made: dict[tuple[int, Key], Staged] = {}
 
     @functools.cache
     def height(key: Key) -> int:
@@ -121,9 +131,9 @@ def _diagram(
         zero, one = cofactors(key)
         return height(zero) if zero == one else 1 + max(height(zero), height(one))
 
-    def node(place: int, key: Key) -> _Staged:
+    def node(place: int, key: Key) -> Staged:
         if (value := known(key)) is not None:
-            return _Staged(0, Const(value, width))
+            return Staged(0, Const(value, width))
         if (place, key) not in made:
             zero, one = cofactors(key)
             if zero == one:
@@ -131,7 +141,7 @@ def _diagram(
             else:
                 signal = Signal(width, name=f"code_{len(made)}")
                 stage = (height(key) - 1) * (stages + 1) // height(root) if stages else 0
-                made[place, key] = _Staged(stage, signal)
+                made[place, key] = Staged(stage, signal)
                 test, *branches = inputs[place], node(place + 1, one), node(place + 1, zero)
                 m.d.comb += signal.eq(Mux(test.at(m, stage), *(branch.at(m, stage) for branch in branches)))
         return made[place, key]

@@ -52,6 +52,7 @@ from rtl.threshold_activation import ThresholdActivation
 from rtl.unit import Unit
 from rtl.xnor_dot import XnorDot
 from rtl.xnor_multiplier import XnorMultiplier
+from synth.nonuniform_units import enq_quantizer, enq_reconstruct, knq_quantizer, knq_reconstruct
 
 Factors = tuple[int, ...]
 
@@ -291,5 +292,9 @@ UNITS: dict[str, Callable[..., Unit]] = {
         mac,
         multiplier,
         table_product,
+        enq_quantizer,
+        enq_reconstruct,
+        knq_quantizer,
+        knq_reconstruct,
     )
 }

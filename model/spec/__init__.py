@@ -10,6 +10,7 @@ from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, Quantity, Reco
 from model.spec.network import MAX_LAYERS, DenseSpec, NetworkSpec, Pool, Weights, of_layer
 from model.spec.nonuniform import EnqSpec, KnqSpec, LayersSpec
 from model.spec.nonuniform_file import LayersFileError
+from model.spec.nonuniform_unit import LayersQuantizerSpec, LayersReconstructSpec, RoundTripSpec
 from model.spec.pointwise import (
     ConstantMultiplierSpec,
     MacSpec,
@@ -42,6 +43,8 @@ __all__ = [
     "KnqSpec",
     "LayerSchedule",
     "LayersFileError",
+    "LayersQuantizerSpec",
+    "LayersReconstructSpec",
     "LayersSpec",
     "LstmSpec",
     "MacSpec",
@@ -61,6 +64,7 @@ __all__ = [
     "PwlSpec",
     "Quantity",
     "ReconstructSpec",
+    "RoundTripSpec",
     "Rounding",
     "Schedule",
     "ShiftNormSpec",

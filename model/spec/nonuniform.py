@@ -198,6 +198,23 @@ class LayersSpec:
             raise ValueError(f"Layer index must be 0 to {len(self.layers) - 1}, not {index!r}")
         return self.layers[index]
 
+    def taken(self, index: int) -> EnqSpec | KnqSpec:
+        """The layer that hardware takes for any index of ``index_bits`` bits.
+
+        Of one beyond the last, a bit counts only if it leads to no layer beyond the last, the highest bit first: so
+        the hardware need not look at it there.
+        """
+        chosen = 0
+        for place in reversed(range(self.index_bits)):
+            if index >> place & 1 and chosen + (1 << place) < len(self.layers):
+                chosen += 1 << place
+        return self.layers[chosen]
+
+    @property
+    def all_taken(self) -> tuple[EnqSpec | KnqSpec, ...]:
+        """:meth:`taken` of every index in turn."""
+        return tuple(map(self.taken, range(1 << self.index_bits)))
+
     def quantize(self, index: int, x: ArrayLike) -> Ints:
         """Codes of activations of layer ``index``; any shape."""
         return self.layer(index).quantize(x)

@@ -1,0 +1,125 @@
+"""The hardware units of nonuniform quantization as functions of their ports, for every value of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from model.spec.fixed import Format, Ints
+from model.spec.nonuniform import KnqSpec, LayersSpec
+
+MAX_X_BITS = 48  #: widest input that is saturated to q_m bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayersQuantizerSpec:
+    """Activation to code: QE of ENQ layers, QK of KNQ layers.
+
+    Parameters
+    ----------
+    layers
+        The layers, of which an index chooses one.
+    x_bits
+        Width of x, at least q_m; 0 for q_m. A wider x saturates at ``2**q_m - 1``.
+
+    Raises
+    ------
+    ValueError
+        If ``x_bits`` is outside its range.
+    """
+
+    layers: LayersSpec
+    x_bits: int = 0
+
+    def __post_init__(self) -> None:
+        if self.x_bits and not self.layers.q_bits <= self.x_bits <= MAX_X_BITS:
+            raise ValueError(
+                f"Input width of a quantizer must be q_m = {self.layers.q_bits} to {MAX_X_BITS} bits, "
+                f"not {self.x_bits!r}"
+            )
+
+    @property
+    def source(self) -> Format:
+        """Format of x."""
+        return Format(self.x_bits or self.layers.q_bits, signed=False)
+
+    @property
+    def thresholds(self) -> tuple[tuple[int, ...], ...]:
+        """For every index the smallest x of code 1, 2, ..., ``2**code_bits - 1`` of a KNQ layer.
+
+        ``source.max + 1`` where no x has that code or a higher one.
+        """
+        count, top = 1 << self.layers.code_bits, 1 << self.layers.q_bits
+        rows = (layer.centroids for layer in self.layers.all_taken if isinstance(layer, KnqSpec))
+        padded = ((*row, *(top for _ in range(count - len(row)))) for row in rows)
+        return tuple(tuple(self.source.max + 1 if d == top else d for d in row[1:]) for row in padded)
+
+    def compute(self, x: ArrayLike, layer: ArrayLike = 0) -> Ints:
+        """Golden function: integers of ``source`` and indices of ``index_bits`` bits in, codes out; any shape."""
+        values, indices = np.broadcast_arrays(np.asarray(x, np.int64), np.asarray(layer))
+        codes = np.zeros(values.shape, np.int64)
+        for index, chosen in enumerate(self.layers.all_taken):
+            codes[indices == index] = chosen.quantize(values[indices == index])
+        return codes
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayersReconstructSpec:
+    """Code to activation: CE of ENQ layers, CK of KNQ layers. Bits of a code that its layer has not are ignored.
+
+    Parameters
+    ----------
+    layers
+        The layers, of which an index chooses one.
+    """
+
+    layers: LayersSpec
+
+    @property
+    def source(self) -> Format:
+        """Format of a code."""
+        return Format(self.layers.code_bits, signed=False)
+
+    @property
+    def tables(self) -> tuple[tuple[int, ...], ...]:
+        """For every index what codes 0, 1, ..., ``2**code_bits - 1`` stand for."""
+        return tuple(layer.points * (1 << self.layers.code_bits - layer.bits) for layer in self.layers.all_taken)
+
+    def compute(self, code: ArrayLike, layer: ArrayLike = 0) -> Ints:
+        """Golden function: codes and indices of ``index_bits`` bits in, activations of q_m bits out; any shape."""
+        values, indices = np.broadcast_arrays(np.asarray(code, np.int64), np.asarray(layer))
+        points = np.zeros(values.shape, np.int64)
+        for index, chosen in enumerate(self.layers.all_taken):
+            points[indices == index] = chosen.reconstruct(values[indices == index] & ((1 << chosen.bits) - 1))
+        return points
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundTripSpec:
+    """Code to activation to code: the code itself, wherever some x has it.
+
+    Parameters
+    ----------
+    layers
+        The layers, of which an index chooses one.
+    """
+
+    layers: LayersSpec
+
+    @property
+    def source(self) -> Format:
+        """Format of a code."""
+        return Format(self.layers.code_bits, signed=False)
+
+    def compute(self, code: ArrayLike, layer: ArrayLike = 0) -> Ints:
+        """Golden function: the code; one that no x has goes through the functions of both units."""
+        values, indices = np.broadcast_arrays(np.asarray(code, np.int64), np.asarray(layer))
+        points = LayersReconstructSpec(layers=self.layers).compute(values, indices)
+        codes = LayersQuantizerSpec(layers=self.layers).compute(points, indices)
+        for index, chosen in enumerate(self.layers.all_taken):
+            used = chosen.used if isinstance(chosen, KnqSpec) else range(1 << chosen.bits)
+            here = (indices == index) & np.isin(values, used)
+            codes[here] = values[here]
+        return codes
