@@ -82,8 +82,10 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = config.rate * 0.5 * (1 + math.cos(math.pi * done))
             optimizer.zero_grad()
-            images = augmented(x[chosen], config, chance).contiguous(memory_format=torch.channels_last)
-            loss = nn.functional.cross_entropy(network(images), y[chosen])
+            samples = augmented(x[chosen], config, chance)
+            if samples.ndim == 4:
+                samples = samples.contiguous(memory_format=torch.channels_last)
+            loss = nn.functional.cross_entropy(network(samples), y[chosen])
             loss.backward()
             optimizer.step()
             total += loss.item() * len(chosen)

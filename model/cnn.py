@@ -26,9 +26,9 @@ def small_vgg(classes: int = 10, size: int = 32, normalized: bool = False) -> nn
 
     normalized: with batch normalization, to be trained; :func:`folded` takes it out again.
     """
-    features = _convolutions((24, 24, "pool", 48, 48, "pool", 96, 96, "pool"), normalized)
+    features = _convolutions((16, 16, "pool", 32, 32, "pool", 64, 64, "pool"), normalized)
     side = size // 8
-    hidden = (nn.Dropout(0.3), nn.Linear(96 * side * side, 128), nn.ReLU(), nn.Dropout(0.3), nn.Linear(128, classes))
+    hidden = (nn.Dropout(0.3), nn.Linear(64 * side * side, 128), nn.ReLU(), nn.Dropout(0.3), nn.Linear(128, classes))
     return nn.Sequential(*features, nn.Flatten(), *hidden)
 
 

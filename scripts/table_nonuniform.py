@@ -8,7 +8,7 @@ Searches see the validation split only. The test split is used once for each net
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,10 +36,9 @@ TASKS: dict[str, tuple[Callable[[], nn.Sequential], FitConfig]] = {
     "mnist": (lenet, FitConfig(epochs=5)),
     "cifar10_subset": (
         partial(small_vgg, normalized=True),
-        FitConfig(epochs=40, shift=4, flip=True, rate=4e-3, decay=5e-4),
+        FitConfig(epochs=24, shift=4, flip=True, rate=4e-3, decay=5e-4),
     ),
 }
-DELTAS = (0.001, 0.005)
 CURVE = (1, 2, 3, 4, 5, 6)
 SCHEMES = {
     Scheme.UNIFORM: "uniform",
@@ -57,7 +56,8 @@ SCHEMES = {
 #: Of the picture, and of fine-tuning at ``TUNED_BITS`` bits in every layer.
 SHOWN = (Scheme.CLNQ, Scheme.ENQ_RANGE, Scheme.ENQ_ROUND, Scheme.KNQ_SATURATED, Scheme.KNQ_FLOOR, Scheme.KNQ_OFFSET)
 TUNED = (Scheme.CLNQ, Scheme.ENQ_RANGE, Scheme.ENQ_ROUND, Scheme.KNQ_SATURATED, Scheme.KNQ_OFFSET)
-TUNED_BITS = 2
+TUNED_BITS = {"digits": 2, "mnist": 1, "cifar10_subset": 2}
+TUNED_EPOCHS, TUNED_IMAGES = 3, 10_000
 PICTURED = (Scheme.CLNQ, Scheme.ENQ, Scheme.KNQ_SATURATED)  #: with 4 bits each, on the distribution of activations
 
 
@@ -79,13 +79,14 @@ def trained(name: str, seed: int, images: Images, folder: Path) -> nn.Sequential
 class Figures:
     """Figures of one network, a line for each scheme and number of bits or loss; kept in a file."""
 
-    def __init__(self, name: str, seed: int, images: Images, folder: Path, limit: int) -> None:
+    def __init__(self, name: str, seed: int, images: Images, folder: Path, limit: int, deltas: Sequence[float]) -> None:
+        self._deltas = deltas
         self.network = trained(name, seed, images, folder)
         sizes = Settings(validation=2000 if name == "mnist" else 1000)
         self.prepared = prepare(self.network, images, sizes, folder / "evaluations")
         self._quantizer, self._limit, self._images = self.prepared.quantizer, limit, images
         self._path = folder / f"{name}-seed{seed}.json"
-        self._tuned = partial(_tuned, self.prepared, images, folder / f"{name}-seed{seed}", TASKS[name][1])
+        self._tuned = partial(_tuned, self.prepared, images, folder / "tuned", TASKS[name][1])
         self.found: dict[str, Any] = {}
 
     def all(self) -> dict[str, Any]:
@@ -100,7 +101,7 @@ class Figures:
             "float": {"val": q.reference, "test": self.prepared.test_accuracy(None)},
             "half": self._figures([Half()] * len(layers)),
         }
-        for delta in DELTAS:
+        for delta in self._deltas:
             for scheme in SCHEMES:
                 err.print(f"{self._path.stem}: {scheme}, loss at most {delta}")
                 choice, search = q.search(scheme, delta, self._limit)
@@ -111,12 +112,16 @@ class Figures:
         for scheme in SHOWN:
             for bits in CURVE:
                 self.found[f"{scheme} {bits} bits"] = self._figures(q.storage(scheme, [bits] * len(layers)))
-        for scheme in TUNED:
-            choice = q.storage(scheme, [TUNED_BITS] * len(layers))
-            err.print(f"{self._path.stem}: {scheme} of {TUNED_BITS} bits, fine-tuned")
-            self.found[f"{scheme} tuned"] = self._tuned(scheme, choice)
         write_json(self.found, self._path)
         return self.found
+
+    def tune(self) -> None:
+        """Add the figures of fine-tuned networks."""
+        q, bits = self._quantizer, TUNED_BITS[self._images.name]
+        for scheme in TUNED:
+            err.print(f"{self._path.stem}: {scheme} of {bits} bits, fine-tuned")
+            self.found[f"{scheme} tuned"] = self._tuned(q.storage(scheme, [bits] * len(q.layers)))
+        write_json(self.found, self._path)
 
     def _figures(self, choice: Any) -> dict[str, Any]:
         q = self._quantizer
@@ -125,51 +130,60 @@ class Figures:
 
 
 def _tuned(
-    prepared: Prepared, images: Images, folder: Path, config: FitConfig, scheme: Scheme, choice: tuple[Storage, ...]
+    prepared: Prepared, images: Images, folder: Path, config: FitConfig, choice: tuple[Storage, ...]
 ) -> dict[str, Any]:
-    """Accuracies after three more epochs under ``choice``, at a tenth of the rate."""
+    """Accuracies after a few more epochs under ``choice``, at a tenth of the rate."""
     q = prepared.quantizer
-    shorter = replace(config, epochs=3, rate=config.rate / 10)
-    network = finetune(
-        prepared.model, q.layers, choice, *part(images, "train", None), shorter, path=folder / f"{scheme}.pt"
-    )
+    shorter = replace(config, epochs=TUNED_EPOCHS, rate=config.rate / 10)
+    network = finetune(prepared.model, q.layers, choice, *part(images, "train", TUNED_IMAGES), shorter, folder=folder)
     val = Evaluator(network, q.layers, *part(images, "val", len(q.evaluator)), prepared.cache)
     figures = {"val": val.accuracy(choice), "test": prepared.test_accuracy(choice, network)}
     return {**figures, "each": [stored.bits for stored in choice], "bits": q.bits(choice)}
 
 
-def table(name: str, found: list[dict[str, Any]]) -> None:
-    """Print a line a scheme, means and standard deviations over seeds; memory also as a multiple of that of CLNQ."""
+HEADS = (
+    *("data", "scheme", "validation %", "test %", "points under float, test", "bits NB", "bits an activation"),
+    *("of CLNQ, own steps", "of CLNQ, one step", "bits of the layers, by seed"),
+)
 
-    def line(label: str, key: str, delta: float | None) -> None:
-        rows = [f[key] for f in found]
-        bits = [row["bits"] for row in rows]
-        mean = statistics.mean(b / sum(size for _, size in f["layers"]) for b, f in zip(bits, found, strict=True))
-        ratios = []
-        for base in (Scheme.CLNQ, Scheme.CLNQ_STEP):
-            of = [f[f"{base} {delta or DELTAS[-1]}"]["bits"] for f in found]
-            ratios.append(f"{statistics.mean(b / o for b, o in zip(bits, of, strict=True)):.2f}")
-        under = spread([f["float"]["test"] - row["test"] for f, row in zip(found, rows, strict=True)])
-        scores = [spread([row[split] for row in rows]) for split in ("val", "test")]
-        each = "; ".join(" ".join(map(str, row["each"])) for row in rows)
-        cells = [name, label, *scores, under, f"{statistics.mean(bits):,.0f}", f"{mean:.2f}", *ratios, each]
-        out.print(f"| {' | '.join(cells)} |", soft_wrap=True, markup=False)
 
-    heads = ("data", "scheme", "validation %", "test %", "points under float, test", "bits NB", "bits an activation")
-    heads += ("of CLNQ, own steps", "of CLNQ, one step", "bits of the layers, by seed")
-    for delta in DELTAS:
-        out.print(f"\nLoss on validation at most {100 * delta:.1f} points:\n", soft_wrap=True)
-        out.print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", soft_wrap=True)
+def line(name: str, label: str, found: list[dict[str, Any]], key: str, delta: float) -> None:
+    """Means and standard deviations of a scheme over seeds; memory also as a multiple of that of CLNQ (NNB)."""
+    rows = [f[key] for f in found]
+    bits = [row["bits"] for row in rows]
+    mean = statistics.mean(b / sum(size for _, size in f["layers"]) for b, f in zip(bits, found, strict=True))
+    bases = [[f[f"{base} {delta}"]["bits"] for f in found] for base in (Scheme.CLNQ, Scheme.CLNQ_STEP)]
+    ratios = [f"{statistics.mean(b / o for b, o in zip(bits, of, strict=True)):.2f}" for of in bases]
+    under = spread([f["float"]["test"] - row["test"] for f, row in zip(found, rows, strict=True)])
+    scores = [spread([row[split] for row in rows]) for split in ("val", "test")]
+    each = "; ".join(" ".join(map(str, row["each"])) for row in rows)
+    cells = [name, label, *scores, under, f"{statistics.mean(bits):,.0f}", f"{mean:.2f}", *ratios, each]
+    out.print(f"| {' | '.join(cells)} |", soft_wrap=True, markup=False)
+
+
+def head(title: str) -> None:
+    """What stands above a table."""
+    out.print(f"\n{title}:\n\n| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}", soft_wrap=True)
+
+
+def schemes_table(name: str, found: list[dict[str, Any]], deltas: Sequence[float]) -> None:
+    """Print a line a scheme for each loss."""
+    for delta in deltas:
+        head(f"Loss on validation at most {100 * delta:.1f} points")
         scores = [spread([f["float"][split] for f in found]) for split in ("val", "test")]
         out.print(f"| {name} | float | {' | '.join(scores)} | | | 32 | | | |", soft_wrap=True)
-        line("half precision", "half", delta)
+        line(name, "half precision", found, "half", delta)
         for scheme, label in SCHEMES.items():
-            line(label, f"{scheme} {delta}", delta)
-    out.print(f"\nThe same {TUNED_BITS} bits in every layer, and after three epochs of fine-tuning:\n", soft_wrap=True)
-    out.print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", soft_wrap=True)
+            line(name, label, found, f"{scheme} {delta}", delta)
+
+
+def tuned_table(name: str, found: list[dict[str, Any]], deltas: Sequence[float]) -> None:
+    """Print two lines a scheme, before and after fine-tuning."""
+    bits = TUNED_BITS[name]
+    head(f"The same {bits} bits in every layer, and after fine-tuning")
     for scheme in TUNED:
-        line(SCHEMES[scheme], f"{scheme} {TUNED_BITS} bits", None)
-        line(f"{SCHEMES[scheme]}, fine-tuned", f"{scheme} tuned", None)
+        line(name, SCHEMES[scheme], found, f"{scheme} {bits} bits", deltas[-1])
+        line(name, f"{SCHEMES[scheme]}, fine-tuned", found, f"{scheme} tuned", deltas[-1])
 
 
 def curve(name: str, found: list[dict[str, Any]], picture: Path) -> None:
@@ -191,6 +205,8 @@ def curve(name: str, found: list[dict[str, Any]], picture: Path) -> None:
 def main(
     data: Annotated[str, typer.Option(help="Data sets, separated by commas.")] = "mnist,cifar10_subset",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to N - 1.")] = 3,
+    delta: Annotated[list[float], typer.Option(help="Largest loss on validation images; repeatable.")] = [0.001, 0.005],  # noqa: B006
+    tune: Annotated[bool, typer.Option(help="Fine-tuned networks too.")] = True,
     limit: Annotated[int, typer.Option(min=1, help="Evaluations in a step of a search.")] = 30,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of all runs.")] = Path("runs/nonuniform"),
     data_root: Annotated[Path | None, typer.Option(help="Folder of the presets' data; else XNORFORGE_DATA.")] = None,
@@ -202,16 +218,20 @@ def main(
         if name not in TASKS:
             raise UsageError(f"Data must be {', '.join(TASKS)}, not {name!r}")
     for name in names:
-        images, found = load(name, data_root), []
-        for seed in range(seeds):
-            figures = Figures(name, seed, images, out_folder, limit)
-            found.append(figures.all())
-            if seed == 0:
-                q = figures.prepared.quantizer
-                points = {SCHEMES[s].split(",")[0]: q.storage(s, [4] * len(q.layers)) for s in PICTURED}
-                draw(q.histograms, points, out_folder / f"activations-{name}.svg")
-        table(name, found)
+        images = load(name, data_root)
+        figures = [Figures(name, seed, images, out_folder, limit, delta) for seed in range(seeds)]
+        for each in figures:
+            each.all()
+        q = figures[0].prepared.quantizer
+        points = {SCHEMES[s].split(",")[0]: q.storage(s, [4] * len(q.layers)) for s in PICTURED}
+        draw(q.histograms, points, out_folder / f"activations-{name}.svg")
+        found = [each.found for each in figures]
         curve(name, found, out_folder / f"nonuniform-{name}.svg")
+        schemes_table(name, found, delta)
+        if tune:
+            for each in figures:
+                each.tune()
+            tuned_table(name, found, delta)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -106,14 +107,15 @@ class Evaluator:
         self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  two times as fast
         self._x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
         self._y = y
-        scores = self._scores(None)
+        with torch.no_grad():
+            scores = torch.cat([self._model(batch) for batch in self._x.split(BATCH)])
         if scores.ndim != 2 or scores.shape[1] <= int(y.max()):
             raise QuantizationError(
                 f"Model must put out scores of {int(y.max()) + 1} classes or more, not {tuple(scores.shape[1:])!r}"
             )
-        self.float_accuracy = self._right(scores) / len(y)
-        self.new = 0  #: evaluations done since this was made, apart from the float one
-        self._known: dict[str, int] = {}
+        self.float_accuracy = int((scores.argmax(1) == y).sum()) / len(y)
+        self.done = 0  #: evaluations done since this was made, apart from the float one
+        self._known: dict[str, tuple[int, int]] = {}  # how many are right, of how many samples
         self._path: Path | None = None
         if cache is not None:
             name = digest(x, y, scores, *self._model.state_dict().values())
@@ -126,27 +128,31 @@ class Evaluator:
 
     def accuracy(self, choice: Sequence[Storage | None]) -> float:
         """Share of samples classified rightly, 0 to 1; a layer of which the choice is None stays float."""
-        key = self._key(choice)
-        if key not in self._known:
-            self._known[key] = self._right(self._scores(choice))
-            self.new += 1
-            self._write(key)
-        return self._known[key] / len(self._y)
+        right, _ = self._evaluate(choice, lambda right, seen: seen == len(self))
+        return right / len(self)
 
-    def _key(self, choice: Sequence[Storage | None]) -> str:
+    def reaches(self, choice: Sequence[Storage | None], accuracy: float) -> bool:
+        """Whether the accuracy is at least so much; only as many samples are evaluated as it takes to know."""
+        least = math.ceil(accuracy * len(self) - 1e-9)
+        right, _ = self._evaluate(choice, lambda right, seen: right >= least or right + len(self) - seen < least)
+        return right >= least
+
+    def _evaluate(self, choice: Sequence[Storage | None], known: Callable[[int, int], bool]) -> tuple[int, int]:
+        """How many are right, of how many samples, when these are enough to be ``known``."""
         plain = [[layer.name, each and each.plain()] for layer, each in zip(self.layers, choice, strict=True)]
-        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
-
-    def _right(self, scores: Tensor) -> int:
-        return int((scores.argmax(1) == self._y).sum())
-
-    @torch.no_grad()
-    def _scores(self, choice: Sequence[Storage | None] | None) -> Tensor:
-        if choice is None:
-            return torch.cat([self._model(batch) for batch in self._x.split(BATCH)])
-
-        with storing(self._model, self.layers, choice):
-            return torch.cat([self._model(batch) for batch in self._x.split(BATCH)])
+        key = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+        if key in self._known and known(*self._known[key]):
+            return self._known[key]
+        right = seen = 0
+        with torch.no_grad(), storing(self._model, self.layers, choice):
+            for x, y in zip(self._x.split(BATCH), self._y.split(BATCH), strict=True):
+                right, seen = right + int((self._model(x).argmax(1) == y).sum()), seen + len(y)
+                if known(right, seen):
+                    break
+        self.done += 1
+        self._known[key] = right, seen
+        self._write(key)
+        return right, seen
 
     def _read(self, path: Path) -> None:
         if not path.exists():
@@ -154,7 +160,7 @@ class Evaluator:
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 found = json.loads(line)
-                self._known[str(found["choice"])] = int(found["right"])
+                self._known[str(found["choice"])] = int(found["right"]), int(found["of"])
             except (ValueError, KeyError, TypeError):
                 continue
 
@@ -162,6 +168,7 @@ class Evaluator:
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        right, seen = self._known[key]
         with self._path.open("a", encoding="utf-8") as file:
             # A line break in front too, in case an earlier line was cut short.
-            file.write("\n" + json.dumps({"choice": key, "right": self._known[key]}) + "\n")
+            file.write("\n" + json.dumps({"choice": key, "right": right, "of": seen}) + "\n")

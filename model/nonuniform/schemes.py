@@ -85,6 +85,8 @@ class Quantizer:
         check_q_bits(q_bits)
         self.evaluator, self.histograms, self.reference, self.q_bits = evaluator, tuple(histograms), reference, q_bits
         self.layers: tuple[Layer, ...] = evaluator.layers
+        self.on_evaluation: Callable[[int], None] = lambda _: None  #: is told how many evaluations were asked for
+        self._asked = 0
         self.integer_bits = max(h.integer_bits for h in self.histograms)
 
     @functools.cached_property
@@ -125,7 +127,9 @@ class Quantizer:
             raise QuantizationError(f"Loss of accuracy delta must be 0 to 1, not {delta!r}")
 
         def enough(choice: Sequence[Storage]) -> bool:
-            return self.accuracy(choice) >= self.reference - delta - 1e-12
+            self._asked += 1
+            self.on_evaluation(self._asked)
+            return self.evaluator.reaches(choice, self.reference - delta)
 
         if scheme is Scheme.UNIFORM:
             return self._search_uniform(enough)
@@ -159,11 +163,12 @@ class Quantizer:
         tried = 0
         for bits in range(1, MAX_BITS + 1):
             choices = [(uniform(bits, frac),) * len(self.layers) for frac in self._fracs(bits)]
-            best = max(choices, key=self.accuracy, default=None)
             tried += len(choices)
-            if best and enough(best):
+            if good := [choice for choice in choices if enough(choice)]:
                 note = f"every smaller q was tried with {FINER} ranges"
-                return best, Found(bits=(bits,) * len(self.layers), exact=True, tried=tried, note=note)
+                return max(good, key=self.accuracy), Found(
+                    bits=(bits,) * len(self.layers), exact=True, tried=tried, note=note
+                )
         return None, Found(bits=None, exact=False, tried=tried, note=f"{MAX_BITS} bits are not enough")
 
     def _search_sqnr(self, enough: Enough) -> tuple[tuple[Stored, ...] | None, Found]:
