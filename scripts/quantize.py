@@ -89,7 +89,7 @@ def quantize(
     )
     network, images = load_model(model, state), load(data, data_root)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} {task.fields[what]}"))
-    with Progress(*columns, console=err, transient=True) as bar:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         first = bar.add_task("counting activations", what="images")
         prepared = prepare(
             network,

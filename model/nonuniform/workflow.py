@@ -87,18 +87,14 @@ def load_model(name: str, state: Path | None = None) -> nn.Module:
     except Exception as error:
         raise QuantizationError(f"Model {name} must be made without arguments, and is not: {_short(error)}") from None
     if not isinstance(model, nn.Module):
-        raise QuantizationError(
-            f"Model {name} must be a function that returns an nn.Module, not {type(model).__name__!r}"
-        )
+        raise QuantizationError(f"Model {name} must return an nn.Module, not {type(model).__name__!r}")
     if state is not None:
         if not state.is_file():
             raise QuantizationError(f"State must be an existing file, not {str(state)!r}")
         try:
             weights = torch.load(state, weights_only=True, map_location="cpu")
         except Exception:  # a damaged file shows in many ways
-            raise QuantizationError(
-                f"State must be a file of torch.save with weights alone, not {str(state)!r}"
-            ) from None
+            raise QuantizationError(f"State must be a file of weights by torch.save, not {str(state)!r}") from None
         try:
             model.load_state_dict(weights)
         except Exception as error:

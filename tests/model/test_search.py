@@ -32,6 +32,7 @@ def test_where_all_choices_fit_the_cheapest_is_found_whatever_the_accuracies(dat
     low, high = (1,) * len(weights), (3,) * len(weights)
     found = smallest(good.__contains__, low, high, weights, len(choices))
     assert found.exact
+    assert found.bits is not None
     assert found.bits in good
     assert cost(found.bits, weights) == min(cost(bits, weights) for bits in good)
 
