@@ -26,7 +26,7 @@ from model.nonuniform.finetune import finetune
 from model.nonuniform.picture import draw
 from model.nonuniform.schemes import Scheme
 from model.nonuniform.stored import Half, Storage
-from model.nonuniform.workflow import Prepared, Settings, part, prepare, write_json
+from model.nonuniform.workflow import Prepared, Settings, describe, part, prepare, write_json
 from scripts.console import UsageError, command, err, out
 from scripts.table_accuracy import spread
 
@@ -186,6 +186,22 @@ def tuned_table(name: str, found: list[dict[str, Any]], deltas: Sequence[float])
         line(name, f"{SCHEMES[scheme]}, fine-tuned", found, f"{scheme} tuned", deltas[-1])
 
 
+def lloyd_table(name: str, figures: Sequence[Figures]) -> None:
+    """Print by how much the squared error of Lloyd's iteration is above the least one, over layers and networks."""
+    out.print(
+        "\nSquared error of Lloyd's iteration above the optimum, %:\n\n| data | T | mean | most |\n|---|---|---|---|"
+    )
+    for bits in (2, 3, 4, 5):
+        excess = []
+        for each in figures:
+            q = each.prepared.quantizer
+            found = describe(
+                each.prepared, Scheme.KNQ_SATURATED, q.storage(Scheme.KNQ_SATURATED, [bits] * len(q.layers))
+            )
+            excess += [100 * row["lloyd_excess"] for row in found["layers"]]
+        out.print(f"| {name} | {bits} | {statistics.mean(excess):.2f} | {max(excess):.2f} |")
+
+
 def curve(name: str, found: list[dict[str, Any]], picture: Path) -> None:
     """Draw the test accuracy over bits, the same in every layer."""
     import matplotlib.pyplot as plt
@@ -228,6 +244,7 @@ def main(
         found = [each.found for each in figures]
         curve(name, found, out_folder / f"nonuniform-{name}.svg")
         schemes_table(name, found, delta)
+        lloyd_table(name, figures)
         if tune:
             for each in figures:
                 each.tune()

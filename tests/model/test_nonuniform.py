@@ -223,6 +223,7 @@ def test_calibration_counts_every_activation():
     whole = calibrate(model, layers, X)
     assert [h.total for h in whole] == [20 * each.activations for each in layers]
     # A batch at a time, the larger ones last, is the same.
+    assert isinstance(model, Shared)
     order = X[model.first(X).amax(1).argsort()]
     parts = [Histogram(each.name) for each in layers]
     with Hooked(model, layers, lambda place, out: parts[place].add(out)):
@@ -275,6 +276,28 @@ def test_evaluations_are_done_once_and_survive_a_line_cut_short(problem):
     third = Evaluator(model, layers, x, y, folder)
     third.accuracy([None, uniform(3, 1)])
     assert (again.done, third.done) == (1, 0)
+
+
+def test_a_search_broken_off_goes_on_where_it_was(problem):
+    model, layers, x, y, folder = problem
+    histograms = calibrate(model, layers, x)
+
+    def quantizer(cache) -> Quantizer:
+        return Quantizer(Evaluator(model, layers, x, y, cache), histograms, reference=0.9, q_bits=8)
+
+    def stop(count: int) -> None:
+        if count == 9:
+            raise KeyboardInterrupt
+
+    whole, broken, again = quantizer(None), quantizer(folder), quantizer(folder)
+    expected = whole.search(Scheme.ENQ_RANGE, 0.01)
+    broken.on_evaluation = stop
+    with pytest.raises(KeyboardInterrupt):
+        broken.search(Scheme.ENQ_RANGE, 0.01)
+    again = quantizer(folder)
+    assert again.search(Scheme.ENQ_RANGE, 0.01) == expected
+    assert (broken.evaluator.done, again.evaluator.done) == (8, whole.evaluator.done - 8)
+    assert whole.evaluator.done > 9
 
 
 def test_another_network_or_other_samples_have_other_evaluations(problem):
