@@ -33,7 +33,9 @@ def draw(histograms: Sequence[Histogram], schemes: Mapping[str, Sequence[Stored]
         edges = np.linspace(0, histogram.top or 1, BINS + 1)
         share = np.histogram(values, edges, weights=counts)[0] / counts.sum()
         axis.stairs(share, edges, fill=True, color="0.75")
-        axis.set(yscale="log", title=f"{histogram.name}, {counts[0] / counts.sum() if values[0] == 0 else 0:.0%} are 0")
+        axis.set(
+            yscale="log", title=f"layer {histogram.name}: {counts[0] / counts.sum() if values[0] == 0 else 0:.0%} are 0"
+        )
         low = share[share > 0].min()
         for row, (name, choice) in enumerate(schemes.items()):
             stored = choice[place]
@@ -43,7 +45,7 @@ def draw(histograms: Sequence[Histogram], schemes: Mapping[str, Sequence[Stored]
         axis.set_xlim(-0.03 * edges[-1], 1.05 * edges[-1])
         axis.tick_params(labelsize="small")
     handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=max(1, len(labels)), fontsize="small")
+    figure.legend(handles, labels, loc="outside upper center", ncols=max(1, len(labels)), fontsize="small")
     figure.supxlabel("activation", fontsize="medium")
     figure.supylabel("share", fontsize="medium")
     path.parent.mkdir(parents=True, exist_ok=True)
