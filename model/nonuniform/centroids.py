@@ -74,7 +74,7 @@ def offset_centroids(values: Ints, counts: Ints, bits: int, q_bits: int) -> tupl
 
     With the floor rule and no offset, every activation becomes the lowest of its cell. An offset, added in the bias of
     the layer, lets it become one ``offset`` above that, as near the middle of cells as one offset allows for all. The
-    offsets tried are 0 and up to 6 half distances of k-means centroids; for each, the search that finds the optimum
+    offsets tried are 0 and some half distances of k-means centroids; for each, the search that finds the optimum
     elsewhere finds cells, which may not be the best here, where errors lack the quadrangle inequality.
 
     The arguments are those of :func:`optimal_centroids`; centroids are at most ``2**q_bits - 1``.
@@ -85,7 +85,9 @@ def offset_centroids(values: Ints, counts: Ints, bits: int, q_bits: int) -> tupl
     sums = [np.concatenate([[0], np.cumsum(counts * values**power)]) for power in range(3)]
     halves = np.unique(np.diff(optimal_centroids(values, counts, bits)) // 2)
     best = (squared_error(values, counts, plain, Rule.FLOOR), plain, 0)
-    for offset in halves[np.unique(np.linspace(0, len(halves) - 1, 6).astype(int))].tolist():
+    # The more points there are, the less is to be gained, and the longer each search takes.
+    ranks = np.linspace(0, 1, 6) if bits <= 3 else np.array([0.25, 0.5])
+    for offset in np.unique(halves[((len(halves) - 1) * ranks).astype(int)]).tolist():
 
         def centre(first: Ints, last: Ints, offset: int = offset) -> Ints:
             s0, s1 = (total[last + 1] - total[first] for total in sums[:2])

@@ -96,6 +96,17 @@ def test_fewer_values_than_centroids_repeat_the_last():
     assert lloyd_centroids(np.array([0, 7, 9]), np.array([5, 1, 1]), 3).tolist() == found.tolist()
 
 
+@given(st.dictionaries(st.integers(0, 200), st.integers(1, 1000), min_size=5, max_size=30), st.integers(1, 2))
+def test_an_offset_never_moves_zero_and_never_leaves_more_error(histogram, bits):
+    values, counts = arrays(histogram)
+    centroids, offset = offset_centroids(values, counts, bits, 8)
+    spec = KnqSpec(q_bits=8, centroids=tuple(centroids.tolist()))
+    assert np.unique(spec.quantize(np.arange(offset + 1))).tolist() == [0]
+    error = int((counts * (values - spec.reconstruct(spec.quantize(values + offset))) ** 2).sum())
+    plain = optimal_centroids(values, counts, bits, Rule.FLOOR)
+    assert error <= squared_error(values, counts, plain, Rule.FLOOR)
+
+
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_an_offset_leaves_less_error_and_zero_where_it_was(bits):
     values, counts = activations(2, 300)

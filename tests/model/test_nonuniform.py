@@ -326,6 +326,17 @@ def test_no_more_samples_are_evaluated_than_it_takes(problem, bits):
     assert known["of"] == 50  # of the first batch, one in ten is wrong
 
 
+def test_the_last_samples_may_be_what_it_takes(problem):
+    model, layers, x, _, _ = problem
+    choice = [uniform(2, 0)] * 2
+    with torch.no_grad(), storing(model, layers, choice):
+        y = model(x).argmax(1)
+    y[:3] = (y[:3] + 1) % 3
+    evaluator = Evaluator(model, layers, x, y, None)
+    assert evaluator.reaches(choice, 297 / 300)
+    assert not evaluator.reaches(choice, 298 / 300)
+
+
 def test_a_choice_known_in_part_is_evaluated_when_more_is_asked(problem):
     model, layers, x, y, folder = problem
     choice = [uniform(1, -1)] * 2

@@ -69,6 +69,12 @@ def test_at_the_limit_it_goes_down_from_all_bits_and_says_so():
         assert not additive(less)
 
 
+def test_on_the_way_down_a_layer_gives_all_that_it_can_spare():
+    # The second layer needs nothing, as long as the first has all bits; the first needs three beside all of the second.
+    found = smallest(lambda b: b[0] == 8 or (b[0] >= 3 and b[1] == 8), (1, 1), (8, 8), [1, 1], 2)
+    assert found.bits == (8, 1)
+
+
 @pytest.mark.parametrize("limit", [1, 100])
 def test_nothing_is_enough(limit):
     found = smallest(lambda bits: False, (1, 1), (4, 4), [1, 1], limit)
