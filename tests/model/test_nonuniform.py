@@ -40,6 +40,11 @@ class Shared(nn.Module):
         return self.relu(self.last(x)) if self.times == 3 else self.last(x)
 
 
+class Turned(Shared):
+    def forward(self, x):
+        return super().forward(x).flip(1)
+
+
 class Residual(nn.Module):
     """What a ReLU works on in place is used again."""
 
@@ -308,6 +313,7 @@ def test_another_network_or_other_samples_have_other_evaluations(problem):
         Evaluator(made(Shared(2), seed=5), layers, x, y, folder),
         Evaluator(model, layers, x[1:], y[1:], folder),
         Evaluator(model, layers, x, y.flip(0), folder),
+        Evaluator(made(Turned(2)), layers, x, y, folder),  # the same weights, but not the same function
     ):
         other.accuracy(choice)
         assert other.done == 1
