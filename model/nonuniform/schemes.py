@@ -16,7 +16,7 @@ from model.nonuniform.hooks import Layer, QuantizationError
 from model.nonuniform.memory import total_bits
 from model.nonuniform.search import Found, smallest
 from model.nonuniform.stored import MAX_BITS, Storage, Stored, check_q_bits, uniform
-from model.spec.nonuniform import EnqSpec, KnqSpec
+from model.spec.nonuniform import MAX_CODE_BITS, EnqSpec, KnqSpec
 
 Enough = Callable[[Sequence[Storage]], bool]
 FINER = 4  #: how many formats are tried whose range is 1, 1/2, 1/4, ... of the one that holds every activation
@@ -135,21 +135,26 @@ class Quantizer:
             return self._search_uniform(enough)
         if scheme is Scheme.CLNQ_SQNR:
             return self._search_sqnr(enough)
-        frac = None
-        top = self.q_bits if scheme in ENQS else min(6, self.q_bits) if scheme in KNQS else 10
+        frac, tops = None, [self.q_bits] if scheme in ENQS else [10]
+        if scheme in KNQS:  # many centroids take long to find, and are seldom needed
+            tops = sorted({min(top, self.q_bits, MAX_CODE_BITS) for top in (6, 8, 10)})
         if scheme is Scheme.CLNQ_STEP:
             one, found = self._search_uniform(enough)
             if one is None:
                 return None, found
-            frac, top = one[0].frac, one[0].bits
-        found = smallest(
-            lambda bits: enough(self.storage(scheme, bits, frac)),
-            (1,) * len(self.layers),
-            (top,) * len(self.layers),
-            [layer.activations for layer in self.layers],
-            limit,
-        )
-        return None if found.bits is None else self.storage(scheme, found.bits, frac), found
+            frac, tops = one[0].frac, [one[0].bits]
+        found = Found(bits=None, exact=False, tried=0, note="")
+        for top in tops:
+            found = smallest(
+                lambda bits: enough(self.storage(scheme, bits, frac)),
+                (1,) * len(self.layers),
+                (top,) * len(self.layers),
+                [layer.activations for layer in self.layers],
+                limit,
+            )
+            if found.bits is not None:
+                return self.storage(scheme, found.bits, frac), found
+        return None, found
 
     def bits(self, choice: Sequence[Storage]) -> int:
         """NB, bits of all activations of a sample."""

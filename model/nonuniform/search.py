@@ -60,7 +60,8 @@ def smallest(enough: Enough, low: Bits, high: Bits, weights: Sequence[int], limi
     1. For each layer, the fewest bits that are enough while the others have all of theirs. It is taken that fewer are
        not enough together with others either.
     2. From there on all choices, the cheapest first, until one is enough or ``limit`` were tried.
-    3. If none was, from all bits down: a bit is taken where it saves most, as long as what is left is enough.
+    3. If none was, one bit more in every layer until it is enough, and then down: a bit is taken where most are left
+       above what a layer needs alone, there where it saves most, as long as what is left is enough.
     """
     known: dict[Bits, bool] = {}
 
@@ -80,11 +81,10 @@ def smallest(enough: Enough, low: Bits, high: Bits, weights: Sequence[int], limi
             return Found(bits=bits, exact=False, tried=len(known), note=f"of {choices:,} choices, {note}")
     if not ask(high):
         return Found(bits=None, exact=False, tried=len(known), note="all bits of all layers are not enough")
-    down = _down(ask, floor, high, weights)
-    note = (
-        f"of {choices:,} choices, the {limit} cheapest above what layers need alone are not enough; from all bits down"
-    )
-    return Found(bits=down, exact=False, tried=len(known), note=f"{note}, others were skipped")
+    more = (tuple(min(b + extra, top) for b, top in zip(floor, high, strict=True)) for extra in itertools.count(1))
+    down = _down(ask, floor, next(bits for bits in more if ask(bits)), weights)
+    note = f"of {choices:,} choices, the {limit} cheapest above what layers need alone are not enough"
+    return Found(bits=down, exact=False, tried=len(known), note=f"{note}; from more bits down, others were skipped")
 
 
 def _alone(ask: Enough, place: int, low: Bits, high: Bits) -> int:
@@ -93,9 +93,9 @@ def _alone(ask: Enough, place: int, low: Bits, high: Bits) -> int:
     return next((bits for bits in each if ask((*high[:place], bits, *high[place + 1 :]))), high[place])
 
 
-def _down(ask: Enough, floor: Bits, high: Bits, weights: Sequence[int]) -> Bits:
-    """Bits taken one by one, each where it saves most, until none can be spared."""
-    bits, stuck = high, set[int]()
+def _down(ask: Enough, floor: Bits, bits: Bits, weights: Sequence[int]) -> Bits:
+    """Bits taken one by one until none can be spared."""
+    stuck = set[int]()
     while len(stuck) < len(bits):
         # Layers with more bits left above their floor first, among those the ones that save most.
         place = max((p for p in range(len(bits)) if p not in stuck), key=lambda p: (bits[p] - floor[p], weights[p], -p))

@@ -59,7 +59,7 @@ def test_layers_alone_are_the_floor_of_the_search():
     assert "skipped (3, 5, 2, 4)" in found.note
 
 
-def test_at_the_limit_it_goes_down_from_all_bits_and_says_so():
+def test_at_the_limit_it_goes_up_and_down_again_and_says_so():
     found = smallest(additive, (1,) * 4, (8,) * 4, WEIGHTS, 2)
     assert found.bits is not None
     assert additive(found.bits)
