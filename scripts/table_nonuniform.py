@@ -55,9 +55,9 @@ SCHEMES = {
 }
 #: Of the picture, and of fine-tuning at ``TUNED_BITS`` bits in every layer.
 SHOWN = (Scheme.CLNQ, Scheme.ENQ_RANGE, Scheme.ENQ_ROUND, Scheme.KNQ_SATURATED, Scheme.KNQ_FLOOR, Scheme.KNQ_OFFSET)
-TUNED = (Scheme.CLNQ, Scheme.KNQ_SATURATED, Scheme.KNQ_OFFSET)  # ENQ with half a step is CLNQ
+TUNED = (Scheme.CLNQ, Scheme.KNQ_OFFSET)  # ENQ with half a step is CLNQ
 TUNED_BITS = {"digits": 2, "mnist": 1, "cifar10_subset": 2}
-TUNED_EPOCHS, TUNED_IMAGES = 3, 10_000
+TUNED_EPOCHS, TUNED_IMAGES = 2, 5000
 PICTURED = (Scheme.CLNQ, Scheme.ENQ, Scheme.KNQ_SATURATED)  #: with 4 bits each, on the distribution of activations
 
 
