@@ -12,7 +12,7 @@ class EnqQuantizer(LayersUnit):
     """QE: ``o = min(x >> (q_m - E_layer), 2**E_layer - 1)``, a multiplexer of bits of x.
 
     Latency ``stages`` cycles, throughput one a cycle. Exact. An x of q_m bits needs no clamp, a wider one saturates
-    first. What an index beyond the last does: :meth:`model.spec.LayersSpec.taken`.
+    first. What an index beyond the last does: :meth:`model.spec.LayersSpec.taken_index`.
 
     Source: Sun, Lin, Wang, "Intra-Layer Nonuniform Quantization of Convolutional Neural Network", unit QE.
 
@@ -45,7 +45,7 @@ class EnqReconstruct(LayersUnit):
     """CE: ``o = code << (q_m - E_layer)``, a multiplexer of bits of the code.
 
     Latency ``stages`` cycles, throughput one a cycle. Exact; bits of the code above the lowest E are ignored. What an
-    index beyond the last does: :meth:`model.spec.LayersSpec.taken`.
+    index beyond the last does: :meth:`model.spec.LayersSpec.taken_index`.
 
     Source: as :class:`EnqQuantizer`, unit CE.
 

@@ -19,7 +19,7 @@ class KnqQuantizer(LayersUnit):
     multiplexers behind them. Measured: ``docs/results/nonuniform_units.md``.
 
     Latency ``stages`` cycles, throughput one a cycle. Exact. A wide x saturates. What an index beyond the last does:
-    :meth:`model.spec.LayersSpec.taken`.
+    :meth:`model.spec.LayersSpec.taken_index`.
 
     Source: as :class:`rtl.enq.EnqQuantizer`, unit QK.
 
@@ -134,7 +134,7 @@ class KnqReconstruct(LayersUnit):
     ``small`` tests the code first and then the layer, ``fast`` the layer after two bits of the code.
 
     Latency ``stages`` cycles, throughput one a cycle. Exact; bits of the code that a layer has not are ignored. What
-    an index beyond the last does: :meth:`model.spec.LayersSpec.taken`.
+    an index beyond the last does: :meth:`model.spec.LayersSpec.taken_index`.
 
     Source: as :class:`rtl.enq.EnqQuantizer`, unit CK.
 

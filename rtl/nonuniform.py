@@ -37,7 +37,11 @@ class LayersUnit(Unit):
         layers = spec.layers
         quantizes = isinstance(spec, LayersQuantizerSpec)
         ports = {"x" if quantizes else "code": In(shape_of(spec.source)), **index_port(layers)}
-        super().__init__({**ports, "o": Out(layers.code_bits if quantizes else layers.q_bits)})
+        super().__init__({**ports, "o": Out(layers.code_bits if quantizes else layers.q_bits), **self.more_ports()})
+
+    def more_ports(self) -> dict[str, Any]:
+        """What a subclass has beside its input, layer and output."""
+        return {}
 
     @property
     def index(self) -> Value:
@@ -66,13 +70,14 @@ def by_shift(m: Module, layers: LayersSpec, index: Value, shifted: Callable[[int
     width = (len(distinct) - 1).bit_length()
     number = Signal(width)
     m.d.comb += number.eq(table_code(m, [index], [distinct.index(s) for s in shifts], width) if width else 0)
-    return chosen(number, [shifted(s) for s in distinct])
+    return by_index(number, [shifted(s) for s in distinct])
 
 
-def chosen(number: Value, values: Sequence[Value]) -> Value:
-    """``values[number]`` by multiplexers, of which those that would choose between one value are left out."""
-    if len(values) == 1:
+def by_index(number: Value, values: Sequence[Value]) -> Value:
+    """``values[number]`` by multiplexers, none where there is nothing to choose."""
+    if all(value is values[0] for value in values):
         return values[0]
     half = 1 << ((len(values) - 1).bit_length() - 1)
     place = half.bit_length() - 1
-    return Mux(number[place], chosen(number, values[half:]), chosen(number, values[:half]))
+    above, below = by_index(number, values[half:]), by_index(number, values[:half])
+    return above if above is below else Mux(number[place], above, below)

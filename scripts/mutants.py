@@ -54,6 +54,8 @@ class Outcome:
 
 def judge(name: str, unit: Unit, *, count: int, seed: int, vectors: int, folder: Path) -> Outcome:
     """Run ``vectors`` random vectors (and what goes with them) on ``count`` mutants of a unit."""
+    if unit.SEQUENTIAL:
+        raise UsageError(f"Unit with mutants must have no state, neither streams nor writable tables, as {name!r} has")
     folder.mkdir(parents=True, exist_ok=True)
     gold, mutants = folder / f"{TOP}.v", folder / "mutants.v"
     gold.write_text(emit(unit, TOP))

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from amaranth.hdl import Shape
+from amaranth.lib.wiring import Flow
 from rich.table import Table
 
 from model.family import NumberChoice
@@ -52,6 +54,7 @@ from rtl.table_product import TableProduct
 from rtl.threshold_activation import ThresholdActivation
 from rtl.unit import Unit
 from rtl.verilog import emit
+from scripts.claims_nonuniform import nonuniform
 from scripts.console import Json, command, emit_json, err, open_bundle, out
 from sim.simulators import choose_quick
 from sim.unit import TOP, simulate_unit
@@ -212,9 +215,15 @@ def dots() -> Iterator[Claim]:
     yield Claim(claim=claim, size=size, optimized=MlbDot(constant), plain=PlainDot(constant))
 
 
+def quantization() -> Iterator[Claim]:
+    """Units of nonuniform quantization against golden functions, the paper's equations, and one another."""
+    for claim, size, optimized, plain in nonuniform():
+        yield Claim(claim=claim, size=size, optimized=optimized, plain=plain)
+
+
 #: What is claimed of a layer, and of units as such; another family of claims is one more function here.
 OF_LAYERS: tuple[Callable[[LstmSpec], Iterator[Claim]], ...] = (quantizers, activations, thresholds, tables, pointwise)
-OF_UNITS: tuple[Callable[[], Iterator[Claim]], ...] = (sums, trees, matrices, dots)
+OF_UNITS: tuple[Callable[[], Iterator[Claim]], ...] = (sums, trees, matrices, dots, quantization)
 
 
 def claims(source: Format, layers: Sequence[LstmSpec]) -> Iterator[Claim]:
@@ -231,7 +240,8 @@ def check(claim: Claim, folder: Path, timeout_s: float) -> Proof:
     folder.mkdir(parents=True, exist_ok=True)
     if claim.plain is None:
         budget = Budget(limit_s=timeout_s, task="Simulation")
-        bits = claim.optimized.spec.source.width
+        inputs = [m for m in claim.optimized.signature.members.values() if m.flow == Flow.In]
+        bits = sum(Shape.cast(member.shape).width for member in inputs)
         result = simulate_unit(claim.optimized, folder=folder, simulator=choose_quick(), count=1 << bits)
         assert result.compared == 1 << bits
         if result.first_difference:

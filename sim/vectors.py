@@ -17,6 +17,7 @@ Vectors = dict[str, NDArray[np.int64]]  #: port name -> values, shape (vectors,)
 
 EXHAUSTIVE = 1024  #: where there are at most so many inputs, every one is tried
 EDGES = 32  #: most places of one port at which an output changes that are sought
+CHOICES = 16  #: a port of at most so many values may choose between functions of the others
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ def unit_vectors(unit: Any, count: int, seed: int) -> Vectors:
 
     Every input if there are at most ``EXHAUSTIVE`` or ``count``. Else, in this order: each port alone and all
     together at both ends of their range; each port at powers of two and one less, and each element of
-    an array at the other end than the rest; each port on both sides of where the golden output changes; and
+    an array at the other end than the rest; each port on both sides of where the golden output changes, for each
+    value of a port that has few; and
     ``count`` random ones, of which half are of small size or mostly at one end, so that sums get large or rare.
 
     Parameters
@@ -113,21 +115,39 @@ def _edges(unit: Any, ports: dict[str, _Port], rng: np.random.Generator) -> Vect
     """
     parts = [_uniform(ports, rng, 0)]
     for name, p in ports.items():
-        if p.array:
-            continue
-        held = _uniform(ports, rng, 1)
-        starts = rng.integers(p.number.min, p.number.max, 8, endpoint=True)
-        values = np.unique([p.number.min, *starts, p.number.max])
-        low, high = _changes(unit, ports, held, name, values[:-1], values[1:], rng)
-        for _ in range(p.number.width):
-            middle = low + (high - low) // 2
-            halves = np.stack([low, middle], 1).ravel(), np.stack([middle, high], 1).ravel()
-            low, high = _changes(unit, ports, held, name, *halves, rng)
-        found = np.concatenate([low, high])
-        if len(low) < EDGES:
-            found = np.concatenate([found, *(((high - p.number.min) ^ 1 << k) + p.number.min for k in _bits(p))])
-        parts.append({**{key: np.repeat(row, len(found), 0) for key, row in held.items()}, name: found[:, None]})
+        for held in [] if p.array else _held(ports, name, rng):
+            found = _edges_of(unit, ports, held, name, rng)
+            parts.append({**{key: np.repeat(row, len(found), 0) for key, row in held.items()}, name: found[:, None]})
     return {name: np.concatenate([part[name] for part in parts]) for name in ports}
+
+
+def _held(ports: dict[str, _Port], name: str, rng: np.random.Generator) -> list[Vectors]:
+    """Rows of one vector for what is held while port ``name`` moves: random, with each value of ports that have few."""
+    few = [key for key, p in ports.items() if key != name and not p.array and 1 << p.number.width <= CHOICES]
+    rows = [
+        {**_uniform(ports, rng, 1), key: np.array([[value]])}
+        for key in few
+        for value in range(ports[key].number.min, ports[key].number.max + 1)
+    ]
+    return rows or [_uniform(ports, rng, 1)]
+
+
+def _edges_of(
+    unit: Any, ports: dict[str, _Port], held: Vectors, name: str, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Values of port ``name`` for :func:`_edges`."""
+    p = ports[name]
+    starts = rng.integers(p.number.min, p.number.max, 8, endpoint=True)
+    values = np.unique([p.number.min, *starts, p.number.max])
+    low, high = _changes(unit, ports, held, name, values[:-1], values[1:], rng)
+    for _ in range(p.number.width):
+        middle = low + (high - low) // 2
+        halves = np.stack([low, middle], 1).ravel(), np.stack([middle, high], 1).ravel()
+        low, high = _changes(unit, ports, held, name, *halves, rng)
+    found = np.concatenate([low, high])
+    if len(low) < EDGES:
+        found = np.concatenate([found, *(((high - p.number.min) ^ 1 << k) + p.number.min for k in _bits(p))])
+    return found
 
 
 def _bits(port: _Port) -> range:

@@ -198,22 +198,22 @@ class LayersSpec:
             raise ValueError(f"Layer index must be 0 to {len(self.layers) - 1}, not {index!r}")
         return self.layers[index]
 
-    def taken(self, index: int) -> EnqSpec | KnqSpec:
-        """The layer that hardware takes for any index of ``index_bits`` bits.
+    def taken_index(self, index: int) -> int:
+        """The index of the layer that hardware takes for any index of ``index_bits`` bits.
 
         Of one beyond the last, a bit counts only if it leads to no layer beyond the last, the highest bit first: so
         the hardware need not look at it there.
         """
-        chosen = 0
+        taken = 0
         for place in reversed(range(self.index_bits)):
-            if index >> place & 1 and chosen + (1 << place) < len(self.layers):
-                chosen += 1 << place
-        return self.layers[chosen]
+            if index >> place & 1 and taken + (1 << place) < len(self.layers):
+                taken += 1 << place
+        return taken
 
     @property
     def all_taken(self) -> tuple[EnqSpec | KnqSpec, ...]:
-        """:meth:`taken` of every index in turn."""
-        return tuple(map(self.taken, range(1 << self.index_bits)))
+        """The layer taken for every index of ``index_bits`` bits, see :meth:`taken_index`."""
+        return tuple(self.layers[self.taken_index(index)] for index in range(1 << self.index_bits))
 
     def quantize(self, index: int, x: ArrayLike) -> Ints:
         """Codes of activations of layer ``index``; any shape."""

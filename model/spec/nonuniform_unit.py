@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from model.spec.fixed import Format, Ints
-from model.spec.nonuniform import KnqSpec, LayersSpec
+from model.spec.nonuniform import EnqSpec, KnqSpec, LayersSpec
 
 MAX_X_BITS = 48  #: widest input that is saturated to q_m bits
 
@@ -51,10 +52,18 @@ class LayersQuantizerSpec:
 
         ``source.max + 1`` where no x has that code or a higher one.
         """
-        count, top = 1 << self.layers.code_bits, 1 << self.layers.q_bits
-        rows = (layer.centroids for layer in self.layers.all_taken if isinstance(layer, KnqSpec))
-        padded = ((*row, *(top for _ in range(count - len(row)))) for row in rows)
-        return tuple(tuple(self.source.max + 1 if d == top else d for d in row[1:]) for row in padded)
+        top = 1 << self.layers.q_bits
+        rows = (_padded(layer, self.layers) for layer in self.layers.all_taken)
+        return tuple(tuple(self.source.max + 1 if d == top else d for d in row[1:]) for row in rows)
+
+    @property
+    def words(self) -> tuple[tuple[int, int, int], ...]:
+        """What a writable table holds, as (layer, code, word): a centroid, or the shift of an ENQ layer at code 0."""
+        rows = (
+            (layer.shift,) if isinstance(layer, EnqSpec) else _padded(layer, self.layers)
+            for layer in self.layers.layers
+        )
+        return _numbered(rows)
 
     def compute(self, x: ArrayLike, layer: ArrayLike = 0) -> Ints:
         """Golden function: integers of ``source`` and indices of ``index_bits`` bits in, codes out; any shape."""
@@ -86,6 +95,15 @@ class LayersReconstructSpec:
     def tables(self) -> tuple[tuple[int, ...], ...]:
         """For every index what codes 0, 1, ..., ``2**code_bits - 1`` stand for."""
         return tuple(layer.points * (1 << self.layers.code_bits - layer.bits) for layer in self.layers.all_taken)
+
+    @property
+    def words(self) -> tuple[tuple[int, int, int], ...]:
+        """What a writable table holds, as (layer, code, word): a point, or the shift of an ENQ layer at code 0."""
+        layers = self.layers.layers
+        return _numbered(
+            (layer.shift,) if isinstance(layer, EnqSpec) else layer.points * (1 << self.layers.code_bits - layer.bits)
+            for layer in layers
+        )
 
     def compute(self, code: ArrayLike, layer: ArrayLike = 0) -> Ints:
         """Golden function: codes and indices of ``index_bits`` bits in, activations of q_m bits out; any shape."""
@@ -123,3 +141,13 @@ class RoundTripSpec:
             here = (indices == index) & np.isin(values, used)
             codes[here] = values[here]
         return codes
+
+
+def _padded(layer: EnqSpec | KnqSpec, layers: LayersSpec) -> tuple[int, ...]:
+    """The centroids of a KNQ layer; codes that only wider layers have are past the range."""
+    assert isinstance(layer, KnqSpec)
+    return layer.centroids + (1 << layers.q_bits,) * ((1 << layers.code_bits) - len(layer.centroids))
+
+
+def _numbered(rows: Iterable[tuple[int, ...]]) -> tuple[tuple[int, int, int], ...]:
+    return tuple((layer, code, word) for layer, row in enumerate(rows) for code, word in enumerate(row))
