@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -48,11 +49,13 @@ class Dataset:
     split: NDArray[np.int64]
     hop: int = 0
 
+    axes: ClassVar[str] = "sequences, steps, features"
+    one: ClassVar[str] = "sequence"  #: what a sample is called
+
     def __post_init__(self) -> None:
-        if self.x.ndim != 3 or 0 in self.x.shape:
-            raise DataError(f"Samples of {self.name} must be (sequences, steps, features), not {self.x.shape!r}")
+        check_shape(self.name, self.x, self.axes)
         if self.y.shape != (len(self.x),) or self.split.shape != self.y.shape:
-            raise DataError(f"Labels of {self.name} must be one a sequence ({len(self.x)}), not {self.y.shape!r}")
+            raise DataError(f"Labels of {self.name} must be one a {self.one} ({len(self.x)}), not {self.y.shape!r}")
         if not np.isfinite(self.x).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(self.x))[0])
             raise DataError(
@@ -86,6 +89,15 @@ class Dataset:
         return self.x[chosen], self.y[chosen]
 
 
+Kind = TypeVar("Kind", bound=Dataset)
+
+
+def check_shape(name: str, x: NDArray, axes: str) -> None:
+    """Raises DataError if samples have other axes, or none are there."""
+    if x.ndim != len(axes.split(", ")) or 0 in x.shape:
+        raise DataError(f"Samples of {name} must be ({axes}), not {x.shape!r}")
+
+
 def load(source: str, data_root: Path | None = None) -> Dataset:
     """Read ``digits``, a prepared data set, or a ``.npz`` file.
 
@@ -99,7 +111,7 @@ def load(source: str, data_root: Path | None = None) -> Dataset:
     if source in PRESETS:
         return PRESETS[source](data_root)
     if source.endswith(".npz"):
-        return _npz(Path(source))
+        return load_file(Path(source), Dataset)
     raise DataError(f"Data must be digits, {', '.join(PRESETS)} or a file ending in .npz, not {source!r}")
 
 
@@ -140,13 +152,13 @@ def _bonn(data_root: Path | None) -> Dataset:
 
     A piece is 61 frames of 32 samples, one every 8.
     """
-    archive = _archive("bonn", data_root, Path("eeg_bonn") / "eeg_bonn.npz", ("x", "y"))
+    archive = open_archive("bonn", data_root, Path("eeg_bonn") / "eeg_bonn.npz", ("x", "y"))
     x = archive["x"]
     if x.ndim != 2 or x.shape[1] < 4096 or x.dtype.kind not in "iuf":
         raise DataError(f"Recordings of bonn must be at least 4096 numbers each, not {x.dtype} {x.shape!r}")
     pieces = x[:, :4096].astype(np.float32).reshape(-1, 512)
     frames = np.ascontiguousarray(sliding_window_view(pieces, 32, axis=1)[:, ::8])
-    y = np.repeat(_labels("bonn", archive["y"], len(x)), 8)
+    y = np.repeat(check_labels("bonn", archive["y"], len(x)), 8)
     split = split_groups(np.repeat(np.arange(len(y) // 8), 8), y)
     return Dataset(name="bonn", x=frames, y=y, split=split, hop=8)
 
@@ -163,13 +175,13 @@ def _motor(data_root: Path | None) -> Dataset:
     20 steps of 0.2 s; features: log power between 8 and 30 Hz of 64 channels.
     """
     path = Path("eeg_motor_imagery") / "eeg_motor_imagery_s001.npz"
-    archive = _archive("motor", data_root, path, ("x", "y", "run"))
+    archive = open_archive("motor", data_root, path, ("x", "y", "run"))
     x, y, run = archive["x"], archive["y"], archive["run"]
     if x.ndim != 3 or x.shape[1:] != (64, 640) or x.dtype.kind not in "iuf":
         raise DataError(f"Trials of motor must be numbers of shape (trials, 64, 640), not {x.dtype} {x.shape!r}")
     if run.shape != (len(x),) or run.dtype.kind not in "iu":
         raise DataError(f"Runs of motor must be one whole number a trial ({len(x)}), not {run.dtype} {run.shape!r}")
-    y = _labels("motor", y, len(x))
+    y = check_labels("motor", y, len(x))
     fist = y < 2
     if not fist.any():
         raise DataError("Trials of motor must be of a left (0) or right fist (1) in part, and none is")
@@ -187,7 +199,8 @@ def _motor(data_root: Path | None) -> Dataset:
 PRESETS: dict[str, Callable[[Path | None], Dataset]] = {"bonn": _bonn, "bonn3": _bonn3, "motor": _motor}
 
 
-def _archive(preset: str, data_root: Path | None, path: Path, keys: tuple[str, ...]) -> dict[str, NDArray]:
+def open_archive(preset: str, data_root: Path | None, path: Path, keys: tuple[str, ...]) -> dict[str, NDArray]:
+    """The arrays of a preset's file. Raises DataError if there is no folder of prepared data, or no such file."""
     root = find_root(data_root)
     if root is None:
         raise DataError(f"Data set {preset} needs a folder of prepared data: give --data-root or set XNORFORGE_DATA")
@@ -224,44 +237,49 @@ def read_npz(path: Path, required: tuple[str, ...]) -> dict[str, NDArray]:
     return arrays
 
 
-def _npz(path: Path) -> Dataset:
-    """``x`` (sequences, steps, features) and ``y``; optionally ``split`` (words) or ``group``."""
+def load_file(path: Path, kind: type[Kind]) -> Kind:
+    """``x`` with the axes of ``kind``, and ``y``; optionally ``split`` (words) or ``group``.
+
+    Raises
+    ------
+    DataError
+        If the file is not there or cannot be used.
+    """
     arrays = read_npz(path, ("x", "y"))
     x, y = arrays["x"], arrays["y"]
     if not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
         raise DataError(f"Samples of {path} must be real numbers, not {x.dtype!r}")
-    if x.ndim != 3 or 0 in x.shape:
-        raise DataError(f"Samples of {path} must be (sequences, steps, features), not {x.shape!r}")
-    y = _labels(str(path), y, len(x))
+    check_shape(str(path), x, kind.axes)
+    y = check_labels(str(path), y, len(x), kind.one)
     if "split" in arrays:
         words = arrays["split"]
         words = (np.char.decode(words, "ascii", "replace") if words.dtype.kind == "S" else words).astype(str)
         unknown = sorted(set(words.ravel().tolist()) - set(SPLITS))
         if unknown or words.shape != y.shape:
             raise DataError(
-                f"Split of {path} must be train, val or test, one a sequence, "
+                f"Split of {path} must be train, val or test, one a {kind.one}, "
                 f"not {unknown[0] if unknown else words.shape!r}"
             )
         split = np.array([SPLITS.index(w) for w in words], np.int64)
     else:
         groups = arrays.get("group", np.arange(len(y)))
         if groups.shape != y.shape:
-            raise DataError(f"Group of {path} must be one a sequence ({len(y)}), not {groups.shape!r}")
+            raise DataError(f"Group of {path} must be one a {kind.one} ({len(y)}), not {groups.shape!r}")
         if len(np.unique(groups)) < 4:
             raise DataError(f"Number of groups in {path} must be at least 4 to split, not {len(np.unique(groups))!r}")
         split = split_groups(groups, y)
     with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite and is refused as such
-        return Dataset(name=path.name, x=x.astype(np.float32), y=y, split=split)
+        return kind(name=path.name, x=x.astype(np.float32), y=y, split=split)
 
 
-def _labels(name: str, y: NDArray, sequences: int) -> NDArray[np.int64]:
+def check_labels(name: str, y: NDArray, samples: int, one: str = "sequence") -> NDArray[np.int64]:
     """``y`` as int64, if it can be labels at all; that no class is missing is seen later."""
-    if y.shape != (sequences,):
-        raise DataError(f"Labels of {name} must be one a sequence ({sequences}), not {y.shape!r}")
+    if y.shape != (samples,):
+        raise DataError(f"Labels of {name} must be one a {one} ({samples}), not {y.shape!r}")
     if y.dtype.kind not in "iuf":
         raise DataError(f"Labels of {name} must be whole numbers, not {y.dtype!r}")
     exact = y.astype(np.float64)
-    wrong = y[~((exact == np.rint(exact)) & (exact >= 0) & (exact < sequences))]
+    wrong = y[~((exact == np.rint(exact)) & (exact >= 0) & (exact < samples))]
     if len(wrong):
         raise DataError(f"Labels of {name} must be whole numbers from 0 to classes - 1, not {wrong[0].item()!r}")
     return y.astype(np.int64)

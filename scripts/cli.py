@@ -6,6 +6,7 @@ import typer
 
 from scripts.generate import generate
 from scripts.info import info
+from scripts.quantize import quantize
 from scripts.rom import rom
 from scripts.simulate import simulate
 from scripts.synth import synth
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Low-bit recurrent networks from training to checked hardware. Begin with: xnorforge train --data digits",
 )
-for subcommand in (train, generate, simulate, synth, rom, info, units):
+for subcommand in (train, generate, simulate, synth, rom, info, units, quantize):
     app.command()(subcommand)
 app.add_typer(tables, name="table")
 
