@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -152,3 +153,9 @@ def one_of(bundle: object, unit: str | None, settings: list[str] | None, *of_bun
         raise UsageError(f"Option --set must go with --unit, not with a bundle: {settings[0]!r}")
     if unit is not None and any(option is not None for option in of_bundle):
         raise UsageError(f"Options --pe, --simd and --datapath must go with a bundle, not with --unit {unit!r}")
+
+
+def given(bundle: Path | None, unit: str | None, settings: list[str] | None) -> str:
+    """What was asked for, as it is typed for the next command."""
+    of_unit = ["--unit", str(unit), *(word for each in settings or () for word in ("--set", each))]
+    return shlex.join(of_unit if bundle is None else [str(bundle)])

@@ -23,6 +23,7 @@ from scripts.console import (
     built_as,
     command,
     emit_json,
+    given,
     one_of,
     open_bundle,
     out,
@@ -63,4 +64,4 @@ def generate(
         extra = {} if schedule is None else {"datapath": schedule.datapath.value}
         return emit_json({"files": files, "top": unit or "network", **extra})
     table(f"Verilog of {about}", [("file", f) for f in files])
-    out.print(f"Next: xnorforge synth {bundle or f'--unit {unit}'}", soft_wrap=True, markup=False)
+    out.print(f"Next: xnorforge synth {given(bundle, unit, settings)}", soft_wrap=True, markup=False)

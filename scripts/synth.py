@@ -25,6 +25,7 @@ from scripts.console import (
     command,
     emit_json,
     err,
+    given,
     one_of,
     open_bundle,
     out,
@@ -137,7 +138,7 @@ def synth(
     for note in report.notes:
         out.print(f"Note: {note}", soft_wrap=True, markup=False)
     out.print(
-        "Next: xnorforge synth " + (f"--unit {unit}" if unit else str(bundle)) + " --effort speed",
+        f"Next: xnorforge synth {given(bundle, unit, settings)} --effort speed",
         soft_wrap=True,
         markup=False,
     )

@@ -183,6 +183,11 @@ def test_generate_a_network(bundle, tmp_path, weights):
     assert files(tmp_path) == sorted(["network.v", *beside])
 
 
+def test_the_next_command_is_of_the_same_unit(tmp_path):
+    said = run("generate", "--unit", "popcount", "--set", "n=8", "--set", "final=fast", "--out", tmp_path).stdout
+    assert "Next: xnorforge synth --unit popcount --set n=8 --set final=fast\n" in said
+
+
 @pytest.mark.parametrize("unit", UNITS)
 def test_generate_every_unit(unit, tmp_path):
     found = answer("generate", "--unit", unit, "--out", tmp_path)
