@@ -206,13 +206,18 @@ def lloyd_table(name: str, figures: Sequence[Figures]) -> None:
 
 
 def curve(name: str, found: list[dict[str, Any]], picture: Path) -> None:
-    """Draw the test accuracy over bits, the same in every layer."""
+    """Print and draw the test accuracy over bits, the same in every layer."""
     import matplotlib.pyplot as plt
 
+    out.print(
+        f"\nTest accuracy, %:\n\n| bits in every layer | {' | '.join(map(str, CURVE))} |\n|{'---|' * (1 + len(CURVE))}"
+    )
     figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
     for scheme in SHOWN:
-        mean = [statistics.mean(f[f"{scheme} {bits} bits"]["test"] for f in found) for bits in CURVE]
-        axis.plot(CURVE, [100 * each for each in mean], "o-", label=SCHEMES[scheme].removesuffix(", bits by search"))
+        label = SCHEMES[scheme].removesuffix(", bits by search")
+        mean = [100 * statistics.mean(f[f"{scheme} {bits} bits"]["test"] for f in found) for bits in CURVE]
+        out.print(f"| {label} | {' | '.join(f'{each:.2f}' for each in mean)} |", soft_wrap=True)
+        axis.plot(CURVE, mean, "o-", label=label)
     axis.axhline(100 * statistics.mean(f["float"]["test"] for f in found), color="black", linestyle="--", label="float")
     axis.set(xlabel="bits of an activation, the same in every layer", ylabel=f"test accuracy, {name}, %")
     axis.legend(fontsize="small")
@@ -245,8 +250,8 @@ def main(
         points = {SCHEMES[s].split(",")[0]: q.storage(s, [4] * len(q.layers)) for s in PICTURED}
         draw(q.histograms, points, out_folder / f"activations-{name}.svg")
         found = [each.found for each in figures]
-        curve(name, found, out_folder / f"nonuniform-{name}.svg")
         schemes_table(name, found, delta)
+        curve(name, found, out_folder / f"nonuniform-{name}.svg")
         lloyd_table(name, figures)
         if tune:
             for each in figures:
