@@ -18,12 +18,15 @@ from rich.table import Table
 
 from model.family import NumberChoice
 from model.spec import (
+    AdderTreeSpec,
     Datapath,
     Format,
     LstmSpec,
     MlbDotSpec,
     MlbQuantizerSpec,
     MlbSpec,
+    Order,
+    Overflow,
     PopcountSpec,
     SignMatrixSpec,
     SumSpec,
@@ -168,23 +171,41 @@ def sums() -> Iterator[Claim]:
         yield Claim(claim="popcount = plain sum", size=f"{n} bits", optimized=Popcount(spec), plain=PlainPopcount(spec))
     for n, width in ((3, 8), (5, 6), (9, 4)):
         number = Format(width)
-        spec = SumSpec(ranges=((number.min, number.max),) * n, constant=-5)
+        spec = AdderTreeSpec(ranges=((number.min, number.max),) * n, constant=-5)
         size = f"{n} numbers of {width} bits"
         yield Claim(claim="adder tree = plain sum", size=size, optimized=AdderTree(spec), plain=PlainSum(spec))
 
 
 def trees() -> Iterator[Claim]:
     """Saturating trees: clamps that the ranges show to be idle left out, against a comparison at every node."""
-    for leaves, node in ((4, 6), (8, 5)):
-        number = Format(5)
+    number = Format(5)
+    for leaves, rule in (
+        (4, SumSpec(width=6)),
+        (8, SumSpec(width=5)),
+        (8, SumSpec(width=6, fan_in=3)),
+        (7, SumSpec(width=5, fan_in=4, shift=1)),
+        (6, SumSpec(width=5, order=Order.SEQUENCE)),
+        (7, SumSpec(width=6, order=Order.SEQUENCE, fan_in=3)),
+        (7, SumSpec(width=6, unit=3)),
+        (7, SumSpec(width=5, fan_in=3, shift=2, overflow=Overflow.WRAP)),
+    ):
         # Half of the summands are small, so that some clamps are idle.
-        ranges = ((number.min, number.max), (-1, 1)) * (leaves // 2)
-        spec = SumSpec(ranges=ranges, node=node)
-        size = f"{leaves} summands, nodes of {node} bits"
+        ranges = (((number.min, number.max), (-1, 1)) * leaves)[:leaves]
+        spec = AdderTreeSpec(ranges=ranges, rule=rule)
+        size = f"{leaves} summands, {described(rule)}"
         plain = PlainSum(spec)
         yield Claim(claim="pruned tree = plain tree", size=size, optimized=AdderTree(spec), plain=plain)
-        whole = AdderTree(spec, prune=False)
-        yield Claim(claim="pruned tree = tree with all clamps", size=size, optimized=AdderTree(spec), plain=whole)
+        if rule.overflow is Overflow.SATURATE:
+            whole = AdderTree(spec, prune=False)
+            yield Claim(claim="pruned tree = tree with all clamps", size=size, optimized=AdderTree(spec), plain=whole)
+
+
+def described(rule: SumSpec) -> str:
+    """What of a rule is not the default."""
+    named = {"fan-in": rule.fan_in, "shift": rule.shift, "unit": rule.unit}
+    default = {"fan-in": 2, "shift": 0, "unit": None}
+    more = "".join(f", {name} {value}" for name, value in named.items() if value != default[name])
+    return f"{rule.order} of {rule.width} bits{more}{', wrapping' if rule.overflow is Overflow.WRAP else ''}"
 
 
 def matrices() -> Iterator[Claim]:

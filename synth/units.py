@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import get_args
 
 from model.spec import (
+    AdderTreeSpec,
     BitSumSpec,
     ConstantMultiplierSpec,
     Format,
@@ -19,7 +20,6 @@ from model.spec import (
     MlbSpec,
     MultiplierSpec,
     NarrowSpec,
-    Order,
     Overflow,
     PopcountSpec,
     PwlSpec,
@@ -114,21 +114,17 @@ def adder_tree(
     node: int = 0,
     overflow: str = "saturate",
     order: str = "tree",
+    fan_in: int = 2,
     shift: int = 0,
+    unit: int = 0,
     constant: int = 0,
     stages: int = 0,
     final: str = "small",
 ) -> Unit:
-    """Sum of n signed width-bit inputs and a constant: exact (node=0) or by node-bit adders, order tree or sequence."""
+    """Sum of n signed inputs and a constant: exact (node=0) or by node-bit adders, tree or sequence; unit=0 for one."""
     number = Format(width)
-    spec = SumSpec(
-        ranges=((number.min, number.max),) * n,
-        constant=constant,
-        order=Order(order),
-        node=node or None,
-        overflow=Overflow(overflow),
-        shift=shift,
-    )
+    rule = SumSpec(width=node or None, order=order, overflow=overflow, fan_in=fan_in, shift=shift, unit=unit or None)
+    spec = AdderTreeSpec(ranges=((number.min, number.max),) * n, constant=constant, rule=rule)
     return AdderTree(spec, stages, _final(final))
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.spec import (
+    AdderTreeSpec,
     BitSumSpec,
     ConstantMultiplierSpec,
     FixedSpec,
@@ -51,7 +52,8 @@ from rtl.reconstruct import Reconstruct
 from rtl.shift_norm import ShiftNorm
 from rtl.xnor_dot import XnorDot
 from rtl.xnor_multiplier import XnorMultiplier
-from tests.rtl.units import check
+from sim.vectors import unit_vectors
+from tests.rtl.units import check, simulate
 
 FORMATS = st.builds(Format, st.integers(1, 10), st.integers(0, 6), st.booleans())
 
@@ -148,22 +150,25 @@ RANGES = st.tuples(st.integers(-100, 50), st.integers(0, 100)).map(lambda r: (r[
 @given(st.lists(RANGES, min_size=1, max_size=9), st.integers(-500, 500), STAGES, FINALS)
 def test_adder_tree(ranges, constant, stages, final):
     full = [(Format.covering(*r).min, Format.covering(*r).max) for r in ranges]
-    check(AdderTree(SumSpec(ranges=tuple(full), constant=constant), stages, final))
+    check(AdderTree(AdderTreeSpec(ranges=tuple(full), constant=constant), stages, final))
 
 
 @st.composite
-def limited_sums(draw: st.DrawFn) -> SumSpec:
-    """Sums of which some nodes may overflow; the ports have no values but those in the ranges."""
-    node = draw(st.integers(2, 8))
-    numbers = st.builds(Format, st.integers(1, node), st.just(0), st.just(True))
-    numbers |= st.builds(Format, st.integers(1, node - 1), st.just(0), st.just(False))
-    return SumSpec(
+def limited_sums(draw: st.DrawFn) -> AdderTreeSpec:
+    """Sums of which some nodes may overflow, the summands too large for a node among them."""
+    node = draw(st.integers(1, 8))
+    numbers = st.builds(Format, st.integers(1, node + 1), st.just(0), st.booleans())
+    return AdderTreeSpec(
         ranges=tuple((n.min, n.max) for n in draw(st.lists(numbers, min_size=1, max_size=9))),
-        constant=draw(st.just(0) | st.integers(-1 << (node - 1), (1 << (node - 1)) - 1)),
-        order=draw(st.sampled_from(Order)),
-        node=draw(st.just(node) | st.none()),
-        overflow=draw(st.sampled_from(Overflow)),
-        shift=draw(st.sampled_from([0, 0, 1, 2])),
+        constant=draw(st.just(0) | st.integers(-1 << node, 1 << node)),
+        rule=SumSpec(
+            width=draw(st.just(node) | st.none()),
+            order=draw(st.sampled_from(Order)),
+            overflow=draw(st.sampled_from(Overflow)),
+            fan_in=draw(st.integers(2, 4)),
+            shift=draw(st.sampled_from([0, 0, 1, 2])),
+            unit=draw(st.none() | st.integers(1, 6)),
+        ),
     )
 
 
@@ -173,12 +178,27 @@ def test_sums_in_a_written_order(spec, stages, final, prune):
     check(AdderTree(spec, stages, final, prune), count=100)
 
 
+@settings(max_examples=30)
+@given(limited_sums(), STAGES, FINALS, st.booleans())
+def test_flags_say_which_nodes_saturate(spec, stages, final, prune):
+    unit = AdderTree(spec, stages, final, prune, flags=True)
+    vectors = unit_vectors(unit, 60, 0)
+    flags = simulate(unit, vectors, unit.saturated)
+    counts = np.zeros((spec.levels, len(flags)), np.int64)
+    for place, node in enumerate(spec.saturating):
+        counts[node.level] += flags >> place & 1
+    assert np.array_equal(counts, spec.saturations(**vectors))
+
+
 @pytest.mark.parametrize("final", get_args(FinalAdder))
 @pytest.mark.parametrize("order", Order)
 def test_a_saturating_sum_is_right_for_every_input(order, final):
-    check(AdderTree(SumSpec(ranges=((-4, 3),) * 4, order=order, node=3), 0, final), count=1 << 12)
-    check(AdderTree(SumSpec(ranges=((0, 3),) * 6, order=order, node=3), 0, final), count=1 << 12)  # too large only
-    check(AdderTree(SumSpec(ranges=((-4, 3), (0, 1)) * 3, order=order, node=3), 0, final), count=1 << 12)  # by one
+    rule = SumSpec(width=3, order=order)
+    check(AdderTree(AdderTreeSpec(ranges=((-4, 3),) * 4, rule=rule), 0, final), count=1 << 12)
+    check(AdderTree(AdderTreeSpec(ranges=((0, 3),) * 6, rule=rule), 0, final), count=1 << 12)  # too large only
+    check(AdderTree(AdderTreeSpec(ranges=((-4, 3), (0, 1)) * 3, rule=rule), 0, final), count=1 << 12)  # by one
+    rule = SumSpec(width=3, order=order, fan_in=3)
+    check(AdderTree(AdderTreeSpec(ranges=((-4, 3),) * 4, rule=rule), 0, final), count=1 << 12)
 
 
 @few
