@@ -29,9 +29,9 @@ class SumSpec:
     A *node* adds its summands exactly, drops the lowest ``shift`` bits (towards minus infinity), and brings the result
     to a signed number of ``width`` bits by the overflow rule. Summands themselves may be wider.
 
-    - ``tree``: level by level, ``fan_in`` neighbours make one node: (0, 1), (2, 3), ... for two. What is left at the end
-      of a level, 1 to ``fan_in`` summands, is a node like the others; so a single one passes up, shifted like the rest.
-      The sum is there when one value is left. It has ``ceil(log(n) / log(fan_in))`` levels.
+    - ``tree``: level by level, ``fan_in`` neighbours make one node: (0, 1), (2, 3), ... for two. What is left at the
+      end of a level is a node like the others, of fewer summands; so a single one passes up, shifted like the rest. The
+      sum is there when one value is left. It has ``ceil(log(n) / log(fan_in))`` levels.
     - ``sequence``: the first ``fan_in`` summands make the first node; every further one adds the next ``fan_in - 1`` to
       the running total, the last as many as are left. All nodes are one level.
     - ``unit``: summands are added ``unit`` at a time by the order above, the last time with zeros in the

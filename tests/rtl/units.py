@@ -14,7 +14,7 @@ from sim.vectors import Vectors, unit_vectors
 
 
 def simulate(unit: Unit, vectors: Vectors, output: Any = None) -> NDArray[np.int64]:
-    """Outputs in Amaranth's simulator (of ``o``, if not told), a row a vector: a vector a cycle, seen ``latency`` later."""
+    """Outputs in Amaranth's simulator (of ``o``, if not told), a row a vector: a vector a cycle, ``latency`` later."""
     count = len(next(iter(vectors.values())))
     output = unit.o if output is None else output  # type: ignore[attr-defined]
     seen: list[int | list[int]] = []
