@@ -212,7 +212,9 @@ def _types(x: Tensor, w: Tensor, program: Program, rule: SumSpec) -> tuple[torch
     integers = not common.is_floating_point
     if program.size > 1 << (62 if integers else 53):
         raise ValueError(f"Sums must be at most 2**{62 if integers else 53} in size, not {program.size}")
-    exact = next((t for t in (torch.float32, torch.float64) if holds(t, program.size)), torch.int64)
+    wide = common == torch.float64  # so that gradients are of that type too
+    floats = (torch.float64,) if wide else (torch.float32, torch.float64)
+    exact = next((dtype for dtype in floats if holds(dtype, program.size)), torch.int64)
     if integers:
         return torch.int64, exact
     largest = program.size if rule.limit is None else min(program.size, -rule.limit.min)
