@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from amaranth.hdl import Value
+
 from rtl.compressor import Compressor, FinalAdder
 from rtl.logic import ONE, ZERO, Bit, Logic
 
@@ -19,6 +21,11 @@ class Word:
     def upright(self, logic: Logic) -> Word:
         """The same number, not inverted."""
         return Word([logic.invert(bit) for bit in self.bits]) if self.inverted else self
+
+
+def input_word(logic: Logic, x: Value) -> Word:
+    """An input, signed or not."""
+    return Word(logic.inputs(x) if x.shape().signed else [*logic.inputs(x), ZERO])
 
 
 def exact_sum(logic: Logic, words: Sequence[Word], width: int, final: FinalAdder) -> list[Bit]:

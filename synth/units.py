@@ -26,6 +26,7 @@ from model.spec import (
     ReconstructSpec,
     Rounding,
     ShiftNormSpec,
+    SignDotSpec,
     SignMatrixSpec,
     SumSpec,
     TableSpec,
@@ -46,6 +47,7 @@ from rtl.popcount import Popcount
 from rtl.pwl_activation import PwlActivation
 from rtl.reconstruct import Reconstruct
 from rtl.shift_norm import ShiftNorm
+from rtl.sign_dot import SignDot
 from rtl.sign_matrix import Sharing, SignMatrix
 from rtl.table_product import TableProduct
 from rtl.threshold_activation import ThresholdActivation
@@ -66,6 +68,12 @@ def _final(name: str) -> FinalAdder:
     if name not in get_args(FinalAdder):
         raise ValueError(f"Final adder must be {', '.join(get_args(FinalAdder))}, not {name!r}")
     return name  # type: ignore[return-value]
+
+
+def _codes(weights: str) -> tuple[int, ...] | None:
+    if weights and not all(code.isdecimal() for code in weights.split(",")):
+        raise ValueError(f"Constant weights must be codes separated by commas, not {weights!r}")
+    return tuple(map(int, weights.split(","))) if weights else None
 
 
 def popcount(n: int = 128, stages: int = 0, final: str = "small") -> Unit:
@@ -93,12 +101,7 @@ def mlb_dot(
     final: str = "small",
 ) -> Unit:
     """Dot product of n binarized inputs (factors x) with n weights (factors w), constant if given as codes."""
-    constants = None
-    if weights:
-        if not all(code.isdecimal() for code in weights.split(",")):
-            raise ValueError(f"Constant weights must be codes separated by commas, not {weights!r}")
-        constants = tuple(map(int, weights.split(",")))
-    spec = MlbDotSpec(n=n, x=MlbSpec(factors=x), w=MlbSpec(factors=w), weights=constants, bias=bias)
+    spec = MlbDotSpec(n=n, x=MlbSpec(factors=x), w=MlbSpec(factors=w), weights=_codes(weights), bias=bias)
     return MlbDot(spec, stages, _final(final))
 
 
@@ -126,6 +129,29 @@ def adder_tree(
     rule = SumSpec(width=node or None, order=order, overflow=overflow, fan_in=fan_in, shift=shift, unit=unit or None)
     spec = AdderTreeSpec(ranges=((number.min, number.max),) * n, constant=constant, rule=rule)
     return AdderTree(spec, stages, _final(final))
+
+
+def sign_dot(
+    n: int = 16,
+    width: int = 8,
+    signed: int = 0,
+    weights: str = "",
+    bias: int = 0,
+    node: int = 12,
+    overflow: str = "saturate",
+    order: str = "tree",
+    fan_in: int = 2,
+    shift: int = 0,
+    unit: int = 0,
+    stages: int = 0,
+    final: str = "small",
+) -> Unit:
+    """Dot product of n inputs with +-1, constant if given as sign bits, by node-bit adders (see adder_tree)."""
+    rule = SumSpec(width=node or None, order=order, overflow=overflow, fan_in=fan_in, shift=shift, unit=unit or None)
+    source = Format(width, 0, bool(signed))
+    return SignDot(
+        SignDotSpec(n=n, source=source, weights=_codes(weights), bias=bias, rule=rule), stages, _final(final)
+    )
 
 
 def sign_matrix(
@@ -276,6 +302,7 @@ UNITS: dict[str, Callable[..., Unit]] = {
         mlb_dot,
         constant_multiplier,
         adder_tree,
+        sign_dot,
         sign_matrix,
         shift_norm,
         mlb_quantizer,

@@ -19,6 +19,7 @@ from model.spec.pointwise import (
 )
 from model.spec.product import BitSumSpec, MlbAccumulatorSpec, MlbDotSpec, PopcountSpec, XnorDotSpec
 from model.spec.pwl import PwlSpec
+from model.spec.sign_dot import SignDotSpec
 from model.spec.sign_matrix import SignMatrixSpec
 from model.spec.sums import Order, ShiftNormSpec, SumSpec
 from model.spec.table import TableSpec
@@ -60,6 +61,7 @@ __all__ = [
     "Rounding",
     "Schedule",
     "ShiftNormSpec",
+    "SignDotSpec",
     "SignMatrixSpec",
     "SumNode",
     "SumSpec",

@@ -24,14 +24,12 @@ from model.spec import (
     MlbSpec,
     MultiplierSpec,
     NarrowSpec,
-    Order,
     Overflow,
     PopcountSpec,
     PwlSpec,
     ReconstructSpec,
     Rounding,
     ShiftNormSpec,
-    SumSpec,
     XnorDotSpec,
     XnorMultiplierSpec,
 )
@@ -52,8 +50,7 @@ from rtl.reconstruct import Reconstruct
 from rtl.shift_norm import ShiftNorm
 from rtl.xnor_dot import XnorDot
 from rtl.xnor_multiplier import XnorMultiplier
-from sim.vectors import unit_vectors
-from tests.rtl.units import check, simulate
+from tests.rtl.units import check
 
 FORMATS = st.builds(Format, st.integers(1, 10), st.integers(0, 6), st.booleans())
 
@@ -151,54 +148,6 @@ RANGES = st.tuples(st.integers(-100, 50), st.integers(0, 100)).map(lambda r: (r[
 def test_adder_tree(ranges, constant, stages, final):
     full = [(Format.covering(*r).min, Format.covering(*r).max) for r in ranges]
     check(AdderTree(AdderTreeSpec(ranges=tuple(full), constant=constant), stages, final))
-
-
-@st.composite
-def limited_sums(draw: st.DrawFn) -> AdderTreeSpec:
-    """Sums of which some nodes may overflow, the summands too large for a node among them."""
-    node = draw(st.integers(1, 8))
-    numbers = st.builds(Format, st.integers(1, node + 1), st.just(0), st.booleans())
-    return AdderTreeSpec(
-        ranges=tuple((n.min, n.max) for n in draw(st.lists(numbers, min_size=1, max_size=9))),
-        constant=draw(st.just(0) | st.integers(-1 << node, 1 << node)),
-        rule=SumSpec(
-            width=draw(st.just(node) | st.none()),
-            order=draw(st.sampled_from(Order)),
-            overflow=draw(st.sampled_from(Overflow)),
-            fan_in=draw(st.integers(2, 4)),
-            shift=draw(st.sampled_from([0, 0, 1, 2])),
-            unit=draw(st.none() | st.integers(1, 6)),
-        ),
-    )
-
-
-@settings(max_examples=60)
-@given(limited_sums(), STAGES, FINALS, st.booleans())
-def test_sums_in_a_written_order(spec, stages, final, prune):
-    check(AdderTree(spec, stages, final, prune), count=100)
-
-
-@settings(max_examples=30)
-@given(limited_sums(), STAGES, FINALS, st.booleans())
-def test_flags_say_which_nodes_saturate(spec, stages, final, prune):
-    unit = AdderTree(spec, stages, final, prune, flags=True)
-    vectors = unit_vectors(unit, 60, 0)
-    flags = simulate(unit, vectors, unit.saturated)
-    counts = np.zeros((spec.levels, len(flags)), np.int64)
-    for place, node in enumerate(spec.saturating):
-        counts[node.level] += flags >> place & 1
-    assert np.array_equal(counts, spec.saturations(**vectors))
-
-
-@pytest.mark.parametrize("final", get_args(FinalAdder))
-@pytest.mark.parametrize("order", Order)
-def test_a_saturating_sum_is_right_for_every_input(order, final):
-    rule = SumSpec(width=3, order=order)
-    check(AdderTree(AdderTreeSpec(ranges=((-4, 3),) * 4, rule=rule), 0, final), count=1 << 12)
-    check(AdderTree(AdderTreeSpec(ranges=((0, 3),) * 6, rule=rule), 0, final), count=1 << 12)  # too large only
-    check(AdderTree(AdderTreeSpec(ranges=((-4, 3), (0, 1)) * 3, rule=rule), 0, final), count=1 << 12)  # by one
-    rule = SumSpec(width=3, order=order, fan_in=3)
-    check(AdderTree(AdderTreeSpec(ranges=((-4, 3),) * 4, rule=rule), 0, final), count=1 << 12)
 
 
 @few
