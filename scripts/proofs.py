@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,23 +18,17 @@ from rich.table import Table
 
 from model.family import NumberChoice
 from model.spec import (
-    AdderTreeSpec,
     Datapath,
     Format,
     LstmSpec,
     MlbDotSpec,
     MlbQuantizerSpec,
     MlbSpec,
-    Order,
-    Overflow,
-    PopcountSpec,
     SignMatrixSpec,
-    SumSpec,
     TableSpec,
     ThresholdSpec,
     binarized,
 )
-from rtl.adder_tree import AdderTree
 from rtl.mlb_dot import MlbDot
 from rtl.mlb_quantizer import MlbQuantizer
 from rtl.plain import (
@@ -42,35 +36,22 @@ from rtl.plain import (
     PlainCell,
     PlainDot,
     PlainHidden,
-    PlainPopcount,
     PlainQuantizer,
-    PlainSum,
     PlainThresholds,
 )
 from rtl.pointwise import Pointwise
-from rtl.popcount import Popcount
 from rtl.pwl_activation import PwlActivation
 from rtl.sign_matrix import SignMatrix
 from rtl.table_product import TableProduct
 from rtl.threshold_activation import ThresholdActivation
-from rtl.unit import Unit
 from rtl.verilog import emit
 from scripts.console import Json, command, emit_json, err, open_bundle, out
+from scripts.sum_claims import Claim, sign_dots, sums, trees
 from sim.simulators import choose_quick
 from sim.unit import TOP, simulate_unit
 from synth.errors import SynthError
 from synth.process import Budget
 from synth.proof import Proof, prove_equal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """``optimized`` equals ``plain``, or its golden function where that is None (every input is simulated)."""
-
-    claim: str
-    size: str
-    optimized: Unit
-    plain: Unit | None = None
 
 
 def example_lstm(levels: int = 3) -> LstmSpec:
@@ -164,50 +145,6 @@ def pointwise(lstm: LstmSpec) -> Iterator[Claim]:
                 )
 
 
-def sums() -> Iterator[Claim]:
-    """Compressors against a + b + c + ..."""
-    for n in (2, 7, 16, 32):
-        spec = PopcountSpec(n=n)
-        yield Claim(claim="popcount = plain sum", size=f"{n} bits", optimized=Popcount(spec), plain=PlainPopcount(spec))
-    for n, width in ((3, 8), (5, 6), (9, 4)):
-        number = Format(width)
-        spec = AdderTreeSpec(ranges=((number.min, number.max),) * n, constant=-5)
-        size = f"{n} numbers of {width} bits"
-        yield Claim(claim="adder tree = plain sum", size=size, optimized=AdderTree(spec), plain=PlainSum(spec))
-
-
-def trees() -> Iterator[Claim]:
-    """Saturating trees: clamps that the ranges show to be idle left out, against a comparison at every node."""
-    number = Format(5)
-    for leaves, rule in (
-        (4, SumSpec(width=6)),
-        (8, SumSpec(width=5)),
-        (8, SumSpec(width=6, fan_in=3)),
-        (7, SumSpec(width=5, fan_in=4, shift=1)),
-        (6, SumSpec(width=5, order=Order.SEQUENCE)),
-        (7, SumSpec(width=6, order=Order.SEQUENCE, fan_in=3)),
-        (7, SumSpec(width=6, unit=3)),
-        (7, SumSpec(width=5, fan_in=3, shift=2, overflow=Overflow.WRAP)),
-    ):
-        # Half of the summands are small, so that some clamps are idle.
-        ranges = (((number.min, number.max), (-1, 1)) * leaves)[:leaves]
-        spec = AdderTreeSpec(ranges=ranges, rule=rule)
-        size = f"{leaves} summands, {described(rule)}"
-        plain = PlainSum(spec)
-        yield Claim(claim="pruned tree = plain tree", size=size, optimized=AdderTree(spec), plain=plain)
-        if rule.overflow is Overflow.SATURATE:
-            whole = AdderTree(spec, prune=False)
-            yield Claim(claim="pruned tree = tree with all clamps", size=size, optimized=AdderTree(spec), plain=whole)
-
-
-def described(rule: SumSpec) -> str:
-    """What of a rule is not the default."""
-    named = {"fan-in": rule.fan_in, "shift": rule.shift, "unit": rule.unit}
-    default = {"fan-in": 2, "shift": 0, "unit": None}
-    more = "".join(f", {name} {value}" for name, value in named.items() if value != default[name])
-    return f"{rule.order} of {rule.width} bits{more}{', wrapping' if rule.overflow is Overflow.WRAP else ''}"
-
-
 def matrices() -> Iterator[Claim]:
     """A shared matrix against its rows, each summed by itself."""
     for outputs, inputs, width in ((8, 8, 1), (8, 8, 2), (16, 12, 1), (6, 6, 4)):
@@ -235,7 +172,7 @@ def dots() -> Iterator[Claim]:
 
 #: What is claimed of a layer, and of units as such; another family of claims is one more function here.
 OF_LAYERS: tuple[Callable[[LstmSpec], Iterator[Claim]], ...] = (quantizers, activations, thresholds, tables, pointwise)
-OF_UNITS: tuple[Callable[[], Iterator[Claim]], ...] = (sums, trees, matrices, dots)
+OF_UNITS: tuple[Callable[[], Iterator[Claim]], ...] = (sums, trees, sign_dots, matrices, dots)
 
 
 def claims(source: Format, layers: Sequence[LstmSpec]) -> Iterator[Claim]:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import get_args
 
 from model.spec import (
-    AdderTreeSpec,
     BitSumSpec,
     ConstantMultiplierSpec,
     Format,
@@ -26,17 +25,13 @@ from model.spec import (
     ReconstructSpec,
     Rounding,
     ShiftNormSpec,
-    SignDotSpec,
     SignMatrixSpec,
-    SumSpec,
     TableSpec,
     ThresholdSpec,
     XnorDotSpec,
     XnorMultiplierSpec,
 )
-from rtl.adder_tree import AdderTree
 from rtl.bit_sum import BitSum
-from rtl.compressor import FinalAdder
 from rtl.constant_multiplier import ConstantMultiplier
 from rtl.mac import Mac
 from rtl.mlb_dot import MlbDot
@@ -47,13 +42,13 @@ from rtl.popcount import Popcount
 from rtl.pwl_activation import PwlActivation
 from rtl.reconstruct import Reconstruct
 from rtl.shift_norm import ShiftNorm
-from rtl.sign_dot import SignDot
 from rtl.sign_matrix import Sharing, SignMatrix
 from rtl.table_product import TableProduct
 from rtl.threshold_activation import ThresholdActivation
 from rtl.unit import Unit
 from rtl.xnor_dot import XnorDot
 from rtl.xnor_multiplier import XnorMultiplier
+from synth.sum_units import adder_tree, codes, final_adder, sign_dot
 
 Factors = tuple[int, ...]
 
@@ -64,31 +59,19 @@ def _pwl(function: str, source: Format, target: Format, segments: int) -> PwlSpe
     return PwlSpec.fit(function, source=source, target=target, segments=segments)  # type: ignore[arg-type]
 
 
-def _final(name: str) -> FinalAdder:
-    if name not in get_args(FinalAdder):
-        raise ValueError(f"Final adder must be {', '.join(get_args(FinalAdder))}, not {name!r}")
-    return name  # type: ignore[return-value]
-
-
-def _codes(weights: str) -> tuple[int, ...] | None:
-    if weights and not all(code.isdecimal() for code in weights.split(",")):
-        raise ValueError(f"Constant weights must be codes separated by commas, not {weights!r}")
-    return tuple(map(int, weights.split(","))) if weights else None
-
-
 def popcount(n: int = 128, stages: int = 0, final: str = "small") -> Unit:
     """Number of ones among n bits; final adder small, balanced or fast."""
-    return Popcount(PopcountSpec(n=n), stages, _final(final))
+    return Popcount(PopcountSpec(n=n), stages, final_adder(final))
 
 
 def bit_sum(weights: Factors = (0, 0, 0, 1, 1, 2), constant: int = -3, stages: int = 0, final: str = "small") -> Unit:
     """Sum of bits times 2^weight, and a constant."""
-    return BitSum(BitSumSpec(weights=weights, constant=constant), stages, _final(final))
+    return BitSum(BitSumSpec(weights=weights, constant=constant), stages, final_adder(final))
 
 
 def xnor_dot(n: int = 128, stages: int = 0, final: str = "small") -> Unit:
     """Number of equal bits of two n-bit vectors."""
-    return XnorDot(XnorDotSpec(n=n), stages, _final(final))
+    return XnorDot(XnorDotSpec(n=n), stages, final_adder(final))
 
 
 def mlb_dot(
@@ -101,57 +84,14 @@ def mlb_dot(
     final: str = "small",
 ) -> Unit:
     """Dot product of n binarized inputs (factors x) with n weights (factors w), constant if given as codes."""
-    spec = MlbDotSpec(n=n, x=MlbSpec(factors=x), w=MlbSpec(factors=w), weights=_codes(weights), bias=bias)
-    return MlbDot(spec, stages, _final(final))
+    spec = MlbDotSpec(n=n, x=MlbSpec(factors=x), w=MlbSpec(factors=w), weights=codes(weights), bias=bias)
+    return MlbDot(spec, stages, final_adder(final))
 
 
 def constant_multiplier(constant: int = 93, width: int = 6, signed: int = 0, stages: int = 0) -> Unit:
     """Multiplication of a width-bit input by a constant."""
     spec = ConstantMultiplierSpec(constant=constant, source=Format(width, 0, bool(signed)))
     return ConstantMultiplier(spec, stages)
-
-
-def adder_tree(
-    n: int = 9,
-    width: int = 12,
-    node: int = 0,
-    overflow: str = "saturate",
-    order: str = "tree",
-    fan_in: int = 2,
-    shift: int = 0,
-    unit: int = 0,
-    constant: int = 0,
-    stages: int = 0,
-    final: str = "small",
-) -> Unit:
-    """Sum of n signed inputs and a constant: exact (node=0) or by node-bit adders, tree or sequence; unit=0 for one."""
-    number = Format(width)
-    rule = SumSpec(width=node or None, order=order, overflow=overflow, fan_in=fan_in, shift=shift, unit=unit or None)
-    spec = AdderTreeSpec(ranges=((number.min, number.max),) * n, constant=constant, rule=rule)
-    return AdderTree(spec, stages, _final(final))
-
-
-def sign_dot(
-    n: int = 16,
-    width: int = 8,
-    signed: int = 0,
-    weights: str = "",
-    bias: int = 0,
-    node: int = 12,
-    overflow: str = "saturate",
-    order: str = "tree",
-    fan_in: int = 2,
-    shift: int = 0,
-    unit: int = 0,
-    stages: int = 0,
-    final: str = "small",
-) -> Unit:
-    """Dot product of n inputs with +-1, constant if given as sign bits, by node-bit adders (see adder_tree)."""
-    rule = SumSpec(width=node or None, order=order, overflow=overflow, fan_in=fan_in, shift=shift, unit=unit or None)
-    source = Format(width, 0, bool(signed))
-    return SignDot(
-        SignDotSpec(n=n, source=source, weights=_codes(weights), bias=bias, rule=rule), stages, _final(final)
-    )
 
 
 def sign_matrix(
@@ -170,7 +110,7 @@ def sign_matrix(
     chance = random.Random(seed)
     weights = tuple(tuple(chance.choice((-1, 1)) for _ in range(inputs)) for _ in range(outputs))
     spec = SignMatrixSpec(weights=weights, source=Format(width, 0, bool(signed)))
-    return SignMatrix(spec, stages, _final(final), sharing)  # type: ignore[arg-type]
+    return SignMatrix(spec, stages, final_adder(final), sharing)  # type: ignore[arg-type]
 
 
 def shift_norm(
