@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from model.spec import Format, Overflow, SumSpec
 from model.sum_gradients import Gradients
+from model.sum_kernel import sum_kernel
 from model.sum_machine import SumMachine, Tape, holds, wrap_
 from model.sum_program import Program, sum_program
 
@@ -165,19 +166,24 @@ class _Walked(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor, rule: SumSpec, program: Program) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(x, w)
+        ctx.kernel = sum_kernel(rule, program) if x.dtype == torch.float32 and x.device.type == "cpu" else None
+        if ctx.kernel is not None:
+            return ctx.kernel.forward(x, w)
         machine, out = SumMachine(rule, program, w), x.new_empty(len(x), len(w))
         tapes: list[Tape | None] = []
         for rows, sums in zip(x.split(_rows(w)), out.split(_rows(w)), strict=True):
             tape = Tape(keep=False) if any(ctx.needs_input_grad) else None
             machine.run(rows, sums, tape)
             tapes.append(tape and (None if tape.saturated else tape))
-        ctx.save_for_backward(x, w)
         ctx.machine, ctx.tapes = machine, tapes
         return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         x, w = ctx.saved_tensors
+        if ctx.kernel is not None:
+            return *ctx.kernel.backward(x, w, grad), None, None
         machine, gradients = ctx.machine, Gradients(x, w, ctx.needs_input_grad)
         start = 0
         for tape, part in zip(ctx.tapes, grad.contiguous().split(_rows(w)), strict=True):

@@ -140,7 +140,7 @@ def main(
     threads: Annotated[int, typer.Option(min=1, help="Threads of all.")] = 1,
     json: Json = False,
 ) -> None:
-    """Median CPU time of products by limited adders, its ratio to the plain product, and that of the naive way to it."""
+    """Median CPU time of products by limited adders, its ratio to the plain product, and the naive way's to it."""
     torch.set_num_threads(threads)
     cases = []
     for setting in settings():

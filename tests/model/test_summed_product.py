@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model import sum_machine, sums
+from model.compiled import load
 from model.spec import Order, Overflow, SumSpec
+from model.sum_kernel import SumKernel, sum_kernel
 from model.sums import saturation_counts, summed_product
 from tests.model.plain_sums import plain_sum
 
@@ -108,19 +110,52 @@ def summed(rule: SumSpec, x: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
     return summed_product(x, w, rule, bias=bias)
 
 
-@settings(max_examples=150)
-@given(products(), st.sampled_from([1, 5, 1 << 16]))
-def test_gradients_are_those_of_the_naive_loop(case, block):
-    """Exactly, with the samples in one block or in several."""
+@settings(max_examples=200)
+@given(products(), st.sampled_from([1, 5, 1 << 16]), st.sampled_from([torch.float32, torch.float64]), st.booleans())
+def test_gradients_are_those_of_the_naive_loop(case, block, dtype, compiled):
+    """Exactly, with the samples in one block or in several, by the compiled steps (of float32) or the plain ones."""
     rule, *operands = case
-    # With shifts of 9 at every node a gradient would have more fraction bits than a float64.
+    # With shifts of 9 at every node a gradient would have more fraction bits than a float.
     rule = replace(rule, shift=min(rule.shift, 1 if rule.order is Order.TREE else 0))
     expected = gradients(naively, rule, *operands)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sums, "BLOCK", block)
-        got = gradients(summed, rule, *operands)
+        if not compiled:
+            patch.setattr(sums, "sum_kernel", lambda *_: None)
+        got = gradients(summed, rule, *(None if o is None else o.to(dtype) for o in operands))
     assert len(got) == len(expected) == 3 + (operands[2] is not None)
-    assert all(torch.equal(a, b) for a, b in zip(got, expected, strict=True))
+    assert all(torch.equal(a.double(), b) for a, b in zip(got, expected, strict=True))
+
+
+@pytest.mark.skipif(load() is None, reason="no compiler: the plain steps are all there is")
+@pytest.mark.parametrize("outputs", [1, 4, 7])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        SumSpec(width=12),
+        SumSpec(width=8),
+        SumSpec(width=9, fan_in=3, shift=1),
+        SumSpec(width=10, overflow="wrap", shift=1),
+        SumSpec(width=12, order="sequence"),
+        SumSpec(width=9, order="sequence", fan_in=3),
+        SumSpec(width=11, unit=50),
+        SumSpec(width=11, unit=50, order="sequence", overflow="wrap", shift=1),
+    ],
+)
+def test_compiled_steps_are_the_plain_ones(rule, outputs, monkeypatch):
+    """More samples than a tile has, outputs that fill none, and runs of which some are added at once."""
+    torch.manual_seed(0)
+    x, w = torch.randint(-128, 128, (150, 300)), torch.randint(0, 2, (outputs, 300)) * 2 - 1
+    x[:50] //= 16
+    operands = x.float(), w.float(), None
+    found = []
+    monkeypatch.setattr(sums, "sum_kernel", lambda *key: found.append(sum_kernel(*key)) or found[-1])
+    compiled = gradients(summed, rule, *operands)
+    assert isinstance(found[0], SumKernel)
+    monkeypatch.setattr(sums, "sum_kernel", lambda *_: None)
+    plain = gradients(summed, rule, *operands)
+    assert all(torch.equal(a, b) for a, b in zip(compiled, plain, strict=True))
+    assert torch.equal(compiled[0], summed_product(x, w, rule).float())
 
 
 def test_gradients_of_shifts_divide():
