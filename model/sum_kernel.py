@@ -17,7 +17,7 @@ from model.sum_program import Program, Step
 LANES = 64  #: samples of a tile; see sum_steps.cpp
 #: Steps of a sequence that are looked at together, whether any of them can overflow.
 LOOK_AHEAD = 16
-#: It pays where a step has, on average, fewer products than this.
+#: The kernel has one thread. Where others have more, it pays if a step has, on average, fewer products than this.
 FEW = 32
 
 _STEP = np.dtype(
@@ -53,6 +53,7 @@ class SumKernel:
     """
 
     def __init__(self, library: ctypes.CDLL, rule: SumSpec, program: Program) -> None:
+        self._drops = rule.shift > 0
         self._forward, self._backward = library.sum_steps_forward, library.sum_steps_backward
         runs = [run for steps in program.steps for run in _runs(steps)]
         flat = [step for run in runs for step in run]
@@ -86,12 +87,15 @@ class SumKernel:
             turn,
         )
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """Sums (batch, outputs) of ``x`` (batch, terms) and ``w`` (outputs, terms)."""
+    def forward(self, x: Tensor, w: Tensor, watch: bool) -> tuple[Tensor, bool]:
+        """Sums (batch, outputs) of ``x`` (batch, terms) and ``w`` (outputs, terms).
+
+        And whether a node saturated, if ``watch``, or bits are dropped: whether gradients are not those of the product.
+        """
         columns, w = _tiled(x), w.contiguous()
-        sums = w.new_empty(len(w), columns.shape[1])
-        self._call(self._forward, columns, w, sums)
-        return sums[:, : len(x)].T.contiguous()
+        sums, saturated = w.new_empty(len(w), columns.shape[1]), ctypes.c_uint8(0)
+        self._call(self._forward, columns, w, sums, last=ctypes.byref(saturated) if watch else None)
+        return sums[:, : len(x)].T.contiguous(), bool(saturated.value) or self._drops
 
     def backward(self, x: Tensor, w: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of both operands, from that of the sums (batch, outputs)."""
@@ -100,18 +104,22 @@ class SumKernel:
         self._call(self._backward, columns, w, _tiled(grad), dx, dw)
         return dx[:, : len(x)].T, dw
 
-    def _call(self, function: Any, columns: Tensor, w: Tensor, *others: Tensor) -> None:
+    def _call(self, function: Any, columns: Tensor, w: Tensor, *others: Tensor, last: Any = None) -> None:
         sizes = (columns.shape[1], columns.shape[0], len(w))
         pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (columns, w, *others)]
-        function(ctypes.byref(self._program), *map(ctypes.c_int64, sizes), *pointers)
+        function(ctypes.byref(self._program), *map(ctypes.c_int64, sizes), *pointers, last)
+
+
+def sum_kernel(rule: SumSpec, program: Program) -> SumKernel | None:
+    """The kernel for a program; None where it does not pay or cannot be compiled."""
+    if len(program.steps) == 1 or (torch.get_num_threads() > 1 and program.terms > FEW * program.count):
+        return None
+    return _made(rule, program)
 
 
 @lru_cache(maxsize=256)
-def sum_kernel(rule: SumSpec, program: Program) -> SumKernel | None:
-    """The kernel for a program; None where it does not pay or cannot be compiled."""
-    count = sum(1 if isinstance(step, Step) else len(step) for step in program.steps)
-    terms = sum(end - start for steps in program.steps for step in _several(steps) for start, end in step.spans)
-    library = compiled.load() if terms < FEW * count else None
+def _made(rule: SumSpec, program: Program) -> SumKernel | None:
+    library = compiled.load()
     return None if library is None else SumKernel(library, rule, program)
 
 

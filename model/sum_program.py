@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from model.spec import Overflow, SumSpec
 from model.spec.adder_tree import limited
@@ -41,7 +41,7 @@ class Step:
     level: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
     """Steps in the order in which a stack machine takes them, level by level as little at once as can be.
 
@@ -56,6 +56,17 @@ class Program:
 
     steps: tuple[Step | tuple[Step, ...], ...]
     size: int
+
+    @functools.cached_property
+    def count(self) -> int:
+        """Number of steps."""
+        return sum(1 if isinstance(step, Step) else len(step) for step in self.steps)
+
+    @functools.cached_property
+    def terms(self) -> int:
+        """Number of products."""
+        flat = (each for step in self.steps for each in ((step,) if isinstance(step, Step) else step))
+        return sum(end - start for step in flat for start, end in step.spans)
 
     @property
     def plain(self) -> bool:
@@ -83,7 +94,7 @@ class _Node:
     needs: tuple[_Node, ...] = field(repr=False)
 
 
-@lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=256)
 def sum_program(rule: SumSpec, terms: int, largest: int, last: int | None = None) -> Program:
     """The program of a sum of ``terms`` products of size up to ``largest``; the last one up to ``last``, if given."""
     sizes = [largest] * terms

@@ -89,7 +89,7 @@ template <int O> INLINE bool within(const Tile<O>& tile, float low, float high) 
     return true;
 }
 
-template <int O> INLINE void limit(Tile<O>& acc, const Program& p, History<O>* history, int64_t s) {
+template <int O> INLINE void limit(Tile<O>& acc, const Program& p, History<O>* history, int64_t s, uint8_t* any) {
     float low = p.low, high = p.high, turn = p.turn;
     if (p.wraps) {
         for (int o = 0; o < O; o++)
@@ -104,6 +104,7 @@ template <int O> INLINE void limit(Tile<O>& acc, const Program& p, History<O>* h
                 history->fits[s].b[o][k] = __builtin_convertvector(fits, B);
             }
     }
+    if (any && !*any) *any = !within(acc, low, high);
     for (int o = 0; o < O; o++)
         for (int k = 0; k < PARTS; k++) {
             V a = acc.v[o][k];
@@ -113,7 +114,7 @@ template <int O> INLINE void limit(Tile<O>& acc, const Program& p, History<O>* h
 }
 
 template <int O> void take_steps(const Program& p, Tile<O>* stack, const float* x, int64_t ld, const float* w,
-                                 int64_t terms, History<O>* history) {
+                                 int64_t terms, History<O>* history, uint8_t* any) {
     int64_t top = 0;
     for (int64_t s = 0; s < p.count; s++) {
         const Step& step = p.steps[s];
@@ -142,7 +143,7 @@ template <int O> void take_steps(const Program& p, Tile<O>* stack, const float* 
         if (step.scale != 1)
             for (int o = 0; o < O; o++)
                 for (int k = 0; k < PARTS; k++) acc.v[o][k] = floored(acc.v[o][k] * step.scale);
-        if (step.limited) limit(acc, p, history, s);
+        if (step.limited) limit(acc, p, history, s, any);
         store(stack[top++], acc);
     }
 }
@@ -189,10 +190,10 @@ template <int O> void pass_back(const Program& p, Tile<O>* stack, const History<
 }
 
 template <int O> void tile_forward(const Program& p, const float* x, int64_t ld, const float* w, int64_t terms,
-                                   float* out) {
+                                   float* out, uint8_t* any) {
     std::vector<Tile<O>> stack(p.depth);
     for (int64_t lane = 0; lane < ld; lane += LANES) {
-        take_steps<O>(p, stack.data(), x + lane, ld, w, terms, nullptr);
+        take_steps<O>(p, stack.data(), x + lane, ld, w, terms, nullptr, any);
         for (int o = 0; o < O; o++) std::memcpy(out + o * ld + lane, stack[0].v[o], sizeof stack[0].v[o]);
     }
 }
@@ -204,7 +205,7 @@ template <int O> void tile_backward(const Program& p, const float* x, int64_t ld
     for (int64_t lane = 0; lane < ld; lane += LANES) {
         std::fill(history.saturated.begin(), history.saturated.end(), 0);
         std::fill(history.at_once.begin(), history.at_once.end(), 0);
-        take_steps<O>(p, stack.data(), x + lane, ld, w, terms, &history);
+        take_steps<O>(p, stack.data(), x + lane, ld, w, terms, &history, nullptr);
         for (int o = 0; o < O; o++) std::memcpy(stack[0].v[o], grad + o * ld + lane, sizeof stack[0].v[o]);
         pass_back<O>(p, stack.data(), history, x + lane, ld, w, terms, dx + lane, dw);
     }
@@ -213,12 +214,13 @@ template <int O> void tile_backward(const Program& p, const float* x, int64_t ld
 }  // namespace
 
 // x, dx (terms, ld) with ld a multiple of LANES; w, dw (outputs, terms); out, grad (outputs, ld).
+// any, if not null, is set where some step saturates.
 extern "C" void sum_steps_forward(const Program* p, int64_t ld, int64_t terms, int64_t outputs, const float* x,
-                                  const float* w, float* out) {
+                                  const float* w, float* out, uint8_t* any) {
     int64_t o = 0;
     for (; o + TOGETHER <= outputs; o += TOGETHER)
-        tile_forward<TOGETHER>(*p, x, ld, w + o * terms, terms, out + o * ld);
-    for (; o < outputs; o++) tile_forward<1>(*p, x, ld, w + o * terms, terms, out + o * ld);
+        tile_forward<TOGETHER>(*p, x, ld, w + o * terms, terms, out + o * ld, any);
+    for (; o < outputs; o++) tile_forward<1>(*p, x, ld, w + o * terms, terms, out + o * ld, any);
 }
 
 extern "C" void sum_steps_backward(const Program* p, int64_t ld, int64_t terms, int64_t outputs, const float* x,

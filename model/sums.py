@@ -169,7 +169,8 @@ class _Walked(torch.autograd.Function):
         ctx.save_for_backward(x, w)
         ctx.kernel = sum_kernel(rule, program) if x.dtype == torch.float32 and x.device.type == "cpu" else None
         if ctx.kernel is not None:
-            return ctx.kernel.forward(x, w)
+            out, ctx.differs = ctx.kernel.forward(x, w, any(ctx.needs_input_grad))
+            return out
         machine, out = SumMachine(rule, program, w), x.new_empty(len(x), len(w))
         tapes: list[Tape | None] = []
         for rows, sums in zip(x.split(_rows(w)), out.split(_rows(w)), strict=True):
@@ -182,9 +183,12 @@ class _Walked(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         x, w = ctx.saved_tensors
+        wanted = ctx.needs_input_grad
         if ctx.kernel is not None:
-            return *ctx.kernel.backward(x, w, grad), None, None
-        machine, gradients = ctx.machine, Gradients(x, w, ctx.needs_input_grad)
+            if ctx.differs:
+                return *ctx.kernel.backward(x, w, grad), None, None
+            return grad @ w if wanted[0] else None, grad.T @ x if wanted[1] else None, None, None
+        machine, gradients = ctx.machine, Gradients(x, w, wanted)
         start = 0
         for tape, part in zip(ctx.tapes, grad.contiguous().split(_rows(w)), strict=True):
             end = start + len(part)
