@@ -112,7 +112,7 @@ class SumKernel:
 
 def sum_kernel(rule: SumSpec, program: Program) -> SumKernel | None:
     """The kernel for a program; None where it does not pay or cannot be compiled."""
-    if len(program.steps) == 1 or (torch.get_num_threads() > 1 and program.terms > FEW * program.count):
+    if torch.get_num_threads() > 1 and program.terms > FEW * program.count:
         return None
     return _made(rule, program)
 
