@@ -217,6 +217,15 @@ def test_a_type_is_chosen_that_is_exact():
             for width in (25, 16, None):
                 rule = SumSpec(width=width, overflow=overflow)
                 assert summed_product(x, w, rule).item() == plainly(rule, x, w, None)[0].item()
+    x, w = torch.full((1, 257), 511.0), torch.full((1, 257), 257.0)
+    w[0, 200:256:2] *= -1
+    w[0, -1] = 255  # an odd sum beyond 2**24, of products that might be more than 2**25
+    for order in Order:
+        rule = SumSpec(width=26, order=order)
+        expected = plainly(rule, x, w, None)[0].item()
+        assert expected > 1 << 24
+        assert expected % 2 == 1
+        assert summed_product(x, w, rule).item() == expected
     low = torch.full((1, 300), -128, dtype=torch.int8)
     assert summed_product(low, low, SumSpec(width=20)).item() == 2**19 - 1
     assert summed_product(low, low, SumSpec(width=24)).item() == 300 * 2**14
