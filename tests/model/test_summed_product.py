@@ -188,6 +188,7 @@ def test_rows_that_cannot_overflow_are_plain_products():
     x = torch.full((2, 40), 255.0)
     w = torch.ones(3, 40)
     w[1, 5:] = 0
+    w[2, 12:] = 0  # just beyond
     rule = SumSpec(width=12)
     assert torch.equal(summed_product(x, w, rule), torch.tensor([[2047.0, 1275.0, 2047.0]] * 2))
     assert torch.equal(summed_product(x, w[1:2], rule), torch.tensor([[1275.0]] * 2))
@@ -217,15 +218,11 @@ def test_a_type_is_chosen_that_is_exact():
             for width in (25, 16, None):
                 rule = SumSpec(width=width, overflow=overflow)
                 assert summed_product(x, w, rule).item() == plainly(rule, x, w, None)[0].item()
-    x, w = torch.full((1, 257), 511.0), torch.full((1, 257), 257.0)
-    w[0, 200:256:2] *= -1
-    w[0, -1] = 255  # an odd sum beyond 2**24, of products that might be more than 2**25
-    for order in Order:
-        rule = SumSpec(width=26, order=order)
-        expected = plainly(rule, x, w, None)[0].item()
-        assert expected > 1 << 24
-        assert expected % 2 == 1
-        assert summed_product(x, w, rule).item() == expected
+    # A node whose sum fits, of products whose running total does not fit a float32.
+    up = torch.randint(200, 258, (1, 300), generator=torch.Generator().manual_seed(0)).float()
+    x, w = torch.full((1, 600), 511.0), torch.cat([up, -up.flip(1) + 1], 1)
+    for rule in (SumSpec(width=24, fan_in=600), SumSpec(width=24, fan_in=300)):
+        assert summed_product(x, w, rule).item() == plainly(rule, x, w, None)[0].item()
     low = torch.full((1, 300), -128, dtype=torch.int8)
     assert summed_product(low, low, SumSpec(width=20)).item() == 2**19 - 1
     assert summed_product(low, low, SumSpec(width=24)).item() == 300 * 2**14
