@@ -219,10 +219,12 @@ def test_a_type_is_chosen_that_is_exact():
                 rule = SumSpec(width=width, overflow=overflow)
                 assert summed_product(x, w, rule).item() == plainly(rule, x, w, None)[0].item()
     # A node whose sum fits, of products whose running total does not fit a float32.
-    up = torch.randint(200, 258, (1, 300), generator=torch.Generator().manual_seed(0)).float()
-    x, w = torch.full((1, 600), 511.0), torch.cat([up, -up.flip(1) + 1], 1)
-    for rule in (SumSpec(width=24, fan_in=600), SumSpec(width=24, fan_in=300)):
-        assert summed_product(x, w, rule).item() == plainly(rule, x, w, None)[0].item()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(401, 512, (1, 600), generator=generator).float()
+    w = torch.randint(200, 258, (1, 600), generator=generator).float()
+    w[:, 300:] *= -1
+    rule = SumSpec(width=24, fan_in=600)
+    assert summed_product(x, w, rule).item() == plainly(rule, x, w, None)[0].item() != (x @ w.T).item()
     low = torch.full((1, 300), -128, dtype=torch.int8)
     assert summed_product(low, low, SumSpec(width=20)).item() == 2**19 - 1
     assert summed_product(low, low, SumSpec(width=24)).item() == 300 * 2**14
