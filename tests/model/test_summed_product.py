@@ -17,6 +17,7 @@ from model import sum_machine, sums
 from model.compiled import load
 from model.spec import Order, Overflow, SumSpec
 from model.sum_kernel import SumKernel, sum_kernel
+from model.sum_program import sum_program
 from model.sums import saturation_counts, summed_product
 from tests.model.plain_sums import plain_sum
 
@@ -218,16 +219,17 @@ def test_a_type_is_chosen_that_is_exact():
             for width in (25, 16, None):
                 rule = SumSpec(width=width, overflow=overflow)
                 assert summed_product(x, w, rule).item() == plainly(rule, x, w, None)[0].item()
-    # A node whose sum fits, of products whose running total does not fit a float32.
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randint(401, 512, (1, 600), generator=generator).float()
-    w = torch.randint(200, 258, (1, 600), generator=generator).float()
-    w[:, 300:] *= -1
-    rule = SumSpec(width=24, fan_in=600)
-    assert summed_product(x, w, rule).item() == plainly(rule, x, w, None)[0].item() != (x @ w.T).item()
     low = torch.full((1, 300), -128, dtype=torch.int8)
     assert summed_product(low, low, SumSpec(width=20)).item() == 2**19 - 1
     assert summed_product(low, low, SumSpec(width=24)).item() == 300 * 2**14
+
+
+def test_a_program_knows_the_largest_number_on_the_way():
+    """Running totals of products that a node then cannot hold, and what wrapping subtracts."""
+    assert sum_program(SumSpec(width=24, fan_in=600), 600, 100_000).size == 60_000_000
+    assert sum_program(SumSpec(width=24), 600, 100_000).size == 2 * (1 << 23)
+    assert sum_program(SumSpec(width=24, overflow="wrap"), 600, 100_000).size == 60_000_000 + (1 << 23)
+    assert sum_program(SumSpec(width=8), 4, 10, 1000).size == 10 + 1000
 
 
 @pytest.mark.parametrize(
