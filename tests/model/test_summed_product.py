@@ -162,6 +162,16 @@ def test_compiled_steps_are_the_plain_ones(rule, outputs, monkeypatch):
     assert torch.equal(compiled[0], summed_product(x, w, rule).float())
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_both_ends_of_the_range_pass_a_gradient(compiled, monkeypatch):
+    if not compiled:
+        monkeypatch.setattr(sums, "sum_kernel", lambda *_: None)
+    x = torch.tensor([[100.0, 27], [100, 28], [-100, -28], [-100, -29]], requires_grad=True)
+    summed_product(x, torch.ones(1, 2), SumSpec(width=8)).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [[1, 1], [0, 0], [1, 1], [0, 0]]
+
+
 def test_gradients_of_shifts_divide():
     x, w = torch.tensor([[5.0, 6.0, 7.0]]), torch.tensor([[1.0, -2.0, 3.0]])
     for order, expected in (("tree", [[0.25, -0.5, 0.75]]), ("sequence", [[0.25, -0.5, 1.5]])):
