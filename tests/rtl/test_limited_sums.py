@@ -66,6 +66,12 @@ def test_a_saturating_sum_is_right_for_every_input(order, final):
     check(AdderTree(AdderTreeSpec(ranges=((-4, 3),) * 4, rule=rule), 0, final), count=1 << 12)
 
 
+@pytest.mark.parametrize("order", Order)
+def test_what_wraps_is_cut_before_it_is_shifted_again(order):
+    rule = SumSpec(width=3, order=order, overflow="wrap", fan_in=4, shift=1)
+    check(AdderTree(AdderTreeSpec(ranges=((-4, 3),) * 9, rule=rule)), count=300)
+
+
 @settings(max_examples=30)
 @given(limited_sums(), STAGES, FINALS, st.booleans())
 def test_flags_say_which_nodes_saturate(spec, stages, final, prune):
