@@ -72,12 +72,15 @@ class _OverflowLayer(nn.Module):
 
     def _product(self, x: Tensor, w: Tensor, bias: Tensor | None, outputs: slice) -> Tensor:
         """Sums of ``x`` (rows, terms) and ``w`` (outputs, terms), of these outputs of the layer."""
-        if not bool((x.detach().floor() == x.detach()).all()):
-            raise ValueError("Inputs of an overflow layer must be integers, not fractions")
         bias = None if bias is None else _through(bias, bias.detach().round())
         if self.count is not None:
             self.count.counts[:, outputs] += saturation_counts(x, w, self.spec, bias=bias).to(self.count.counts.device)
         return summed_product(x, w, self.spec, bias=bias, x_max=self.x_max)
+
+    @staticmethod
+    def _check(x: Tensor) -> None:
+        if not bool((x.detach().floor() == x.detach()).all()):
+            raise ValueError("Inputs of an overflow layer must be integers, not fractions")
 
     def levels(self) -> int:
         """Levels of nodes of a sum."""
@@ -143,6 +146,7 @@ class OverflowLinear(_OverflowLayer, nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Integers (..., in_features) to integers (..., out_features)."""
+        self._check(input)
         rows = input.reshape(-1, self.in_features)
         if self.count is not None:
             self.count.sums += len(rows)
@@ -190,6 +194,7 @@ class OverflowConv2d(_OverflowLayer, nn.Conv2d):
         """Integers (batch, in_channels, height, width), or without batch, to integers of ``nn.Conv2d``'s shape."""
         if input.ndim == 3:
             return self.forward(input[None])[0]
+        self._check(input)
         mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
         padded = functional.pad(input, self._reversed_padding_repeated_twice, mode=mode)
         places = [

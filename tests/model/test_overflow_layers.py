@@ -145,3 +145,5 @@ def test_a_network_learns_through_its_adders():
 def test_what_a_layer_does_not_take(settings: dict[str, Any], x: float, message: str):
     with pytest.raises(ValueError, match=f"^{message}$"):
         OverflowLinear(2, 2, spec=SumSpec(), **settings)(torch.full((1, 2), x))
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        OverflowConv2d(1, 1, 1, spec=SumSpec(), **settings)(torch.full((1, 1, 1, 1), x))
