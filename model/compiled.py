@@ -1,4 +1,4 @@
-"""Compiling and loading the kernels of the fused pass; there is a plain fallback where no compiler is found."""
+"""Compiling and loading the kernels of fused passes; there is plain code for each where no compiler is found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 import platformdirs
 
 FOLDER = Path(__file__).parent
-SOURCES = (FOLDER / "binarized_cell.cpp", FOLDER / "fixed_cell.cpp")
+SOURCES = tuple(FOLDER / name for name in ("binarized_cell.cpp", "fixed_cell.cpp", "sum_steps.cpp"))
 HEADER = FOLDER / "cell.hpp"
 FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-std=c++17", "-shared", "-fPIC")
 

@@ -7,7 +7,7 @@ from typing import Any
 from amaranth.hdl import Module, Value
 from amaranth.lib.wiring import In, Out
 
-from model.spec import Datapath, LstmSpec, SumSpec, TableSpec
+from model.spec import AdderTreeSpec, Datapath, LstmSpec, TableSpec
 from rtl.adder_tree import AdderTree
 from rtl.quantity import multiply, quantize
 from rtl.shapes import code_shape, shape_of
@@ -52,7 +52,7 @@ class CellCode(Unit):
         fc = multiply(m, "fc", lstm.product_fc, self.f, self.c)
         ig = multiply(m, "ig", lstm.product_ig, self.i, self.g)
         ranges = tuple((p.format.min, p.format.max) for p in (lstm.product_fc, lstm.product_ig))
-        m.submodules.adder_tree = adder = AdderTree(SumSpec(ranges=ranges))
+        m.submodules.adder_tree = adder = AdderTree(AdderTreeSpec(ranges=ranges))
         summands: Any = adder
         m.d.comb += [summands.x0.eq(fc), summands.x1.eq(ig), self.raw.eq(adder.o)]
         m.d.comb += self.o.eq(quantize(m, "c", lstm.c, lstm.c_raw_format, self.raw))

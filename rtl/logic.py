@@ -102,6 +102,22 @@ class Logic:
             return free if known.constant else ZERO
         return self.gate(lambda p, q: p & q, a, b)
 
+    def any(self, bits: Sequence[Bit]) -> Bit:
+        """Whether one of the bits, at least one, is 1."""
+        return self._balanced(lambda p, q: p | q, bits)
+
+    def all(self, bits: Sequence[Bit]) -> Bit:
+        """Whether all of the bits, at least one, are 1."""
+        return self._balanced(lambda p, q: p & q, bits)
+
+    def _balanced(self, function: Callable[..., Any], bits: Sequence[Bit]) -> Bit:
+        """An associative function, the earliest bits first."""
+        waiting = sorted(bits, key=lambda bit: bit.time)
+        while len(waiting) > 1:
+            waiting.append(self.gate(function, *waiting[:2]))
+            waiting = sorted(waiting[2:], key=lambda bit: bit.time)
+        return waiting[0]
+
     def xnor(self, a: Bit, b: Bit) -> Bit:
         """Whether two bits are equal; one of them may be known."""
         if a.constant is not None or b.constant is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import add
 from typing import Any
@@ -10,6 +11,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from model.spec import (
+    AdderTreeSpec,
     Format,
     LstmSpec,
     MlbDotSpec,
@@ -19,7 +21,7 @@ from model.spec import (
     PopcountSpec,
     PwlSpec,
     ReconstructSpec,
-    SumSpec,
+    SignDotSpec,
     ThresholdSpec,
 )
 from rtl.mlb_dot import MlbDot
@@ -27,6 +29,7 @@ from rtl.narrow import Narrow
 from rtl.popcount import Popcount
 from rtl.reconstruct import Reconstruct
 from rtl.shapes import shape_of
+from rtl.sign_dot import SignDot
 from rtl.unit import Unit
 
 
@@ -47,30 +50,48 @@ class PlainSum(Unit):
 
     o: Value
 
-    def __init__(self, spec: SumSpec) -> None:
+    def __init__(self, spec: AdderTreeSpec) -> None:
         self.spec = spec
         summands = {f"x{i}": In(shape_of(Format.covering(*r))) for i, r in enumerate(spec.ranges)}
         super().__init__({**summands, "o": Out(shape_of(spec.format))})
 
     def build(self) -> Module:
         m = Module()
-        spec, limit = self.spec, self.spec.limit
-
-        def join(a: Value, b: Value | None) -> Value:
-            # A signal each: an expression used twice is written out twice.
-            exact = (a if b is None else a + b).shift_right(spec.shift)
-            total = Signal(Shape.cast(exact.shape()))
-            m.d.comb += total.eq(exact)
-            if spec.node is None:
-                return total
-            if spec.overflow is Overflow.WRAP:
-                return (total + Const(0, shape_of(limit)))[: limit.width].as_signed()
-            above = Mux(total > limit.max, limit.max, total)
-            return Mux(total < limit.min, limit.min, above)[: limit.width].as_signed()
-
-        summands: list[Value] = [getattr(self, f"x{i}") for i in range(len(spec.ranges))]
-        m.d.comb += self.o.eq(spec.walk([*summands, Const(spec.constant)] if spec.constant else summands, join))
+        m.d.comb += self.o.eq(limited_sum(m, self.spec, [getattr(self, f"x{i}") for i in range(len(self.spec.ranges))]))
         return m
+
+
+class PlainSignDot(SignDot):
+    """x or -x, in their written order; a comparison with either limit at every node."""
+
+    def __init__(self, spec: SignDotSpec) -> None:
+        super().__init__(spec)
+
+    def build(self) -> Module:
+        m = Module()
+        spec: SignDotSpec = self.spec
+        weights = spec.weights or [self.w[i] for i in range(spec.n)]
+        m.d.comb += self.o.eq(limited_sum(m, spec.sum, [Mux(w, self.x[i], -self.x[i]) for i, w in enumerate(weights)]))
+        return m
+
+
+def limited_sum(m: Module, spec: AdderTreeSpec, summands: Sequence[Value]) -> Value:
+    """The nodes of a sum, one by one."""
+    limit = spec.rule.limit
+
+    def node(members: Sequence[Value], shift: int, level: int) -> Value:
+        # A signal each: an expression used twice is written out twice.
+        exact = reduce(add, members).shift_right(shift)
+        total = Signal(Shape.cast(exact.shape()))
+        m.d.comb += total.eq(exact)
+        if limit is None:
+            return total
+        if spec.rule.overflow is Overflow.WRAP:
+            return (total + Const(0, shape_of(limit)))[: limit.width].as_signed()
+        above = Mux(total > limit.max, limit.max, total)
+        return Mux(total < limit.min, limit.min, above)[: limit.width].as_signed()
+
+    return spec.rule.walk([*summands, Const(spec.constant)] if spec.constant else summands, node)
 
 
 def signs(x: Value, frac: int, mlb: MlbSpec) -> Value:

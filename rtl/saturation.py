@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from amaranth.hdl import Value
+
 from rtl.compressor import Compressor, FinalAdder
-from rtl.logic import ZERO, Bit, Logic
+from rtl.logic import ONE, ZERO, Bit, Logic
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,11 @@ class Word:
         return Word([logic.invert(bit) for bit in self.bits]) if self.inverted else self
 
 
+def input_word(logic: Logic, x: Value) -> Word:
+    """An input, signed or not."""
+    return Word(logic.inputs(x) if x.shape().signed else [*logic.inputs(x), ZERO])
+
+
 def exact_sum(logic: Logic, words: Sequence[Word], width: int, final: FinalAdder) -> list[Bit]:
     """Sum of any number of words, modulo ``2**width``, by one compressor."""
     if len(words) == 1:
@@ -31,15 +38,32 @@ def exact_sum(logic: Logic, words: Sequence[Word], width: int, final: FinalAdder
     return compressor.total(final)
 
 
-def saturating_sum(
-    logic: Logic, words: Sequence[Word], width: int, above: bool, below: bool, final: FinalAdder
-) -> Word:
-    """Sum of words, clamped to ``width`` bits; it must fit in one bit more.
+@dataclass(frozen=True)
+class Clamped:
+    """A sum behind its clamp, and what the clamp did: bits are set where too large, kept where not too small."""
 
-    Two numbers overflow only if they have the same sign and the carry into it differs from it: so the clamp
-    knows as soon as the carry out of the lower bits is there. All of it is the same for inverted numbers
+    word: Word
+    set_all: Bit
+    keep: Bit
+
+    def saturated(self, logic: Logic) -> Bit:
+        """Whether the clamp changed the sum."""
+        if self.keep.constant:
+            return self.set_all
+        if self.set_all.constant is not None:
+            return logic.invert(self.keep)
+        return logic.gate(lambda s, k: s | ~k, self.set_all, self.keep)
+
+
+def saturating_sum(
+    logic: Logic, words: Sequence[Word], exact: int, width: int, above: bool, below: bool, final: FinalAdder
+) -> Clamped:
+    """Sum of words of ``exact`` bits, clamped to ``width``, which is less.
+
+    Two numbers of ``width`` bits overflow only if they have the same sign and the carry into it differs from it: so
+    the clamp knows as soon as the carry out of the lower bits is there. All of it is the same for inverted numbers
     (not a + not b + 1 = not (a + b)), and the small adder takes and gives them as they come, because or-and-invert is
-    the smallest clamp.
+    the smallest clamp. Any other sum overflows if the bits above the lower ones differ from its sign.
 
     Parameters
     ----------
@@ -47,28 +71,30 @@ def saturating_sum(
         Whether it can exceed the largest and fall below the smallest number.
     """
     top = width - 1
-    if len(words) > 2:
-        total = exact_sum(logic, words, width + 1, final)
-        total, x, y, carry = total[:top], total[width], total[width], total[top]
-        inverted = False
-    else:
+    if len(words) == 2 and exact == width + 1 and all(len(word.bits) <= width for word in words):
         inverted = final == "small" and all(word.inverted for word in words)
         a, b = (_extended(word if inverted else word.upright(logic), width) for word in words)
         total, carry = _lower_sum(logic, a[:top], b[:top], inverted, final)
-        x, y = a[top], b[top]
-    # With the sign of one and the other number (for more than two numbers: of their sum, twice).
+        x, y, some, every = a[top], b[top], carry, carry
+    else:
+        whole = exact_sum(logic, words, exact, final)
+        total, x, y, higher = whole[:top], whole[-1], whole[-1], whole[top:-1]
+        some, every = logic.any(higher), logic.all(higher)
+        inverted = False
+    # With the sign of one and the other number (for any other sum: its own, twice).
     ones, zeros = (below, above) if inverted else (above, below)
-    set_all = logic.gate(lambda x, y, c: c & ~(x | y), x, y, carry, levels=2) if ones else ZERO
-    keep = logic.gate(lambda x, y, c: ~(~c & (x & y)), x, y, carry, levels=2) if zeros else None
-    sign = x if x is y else logic.gate(lambda x, y, c: (x & y) | ((x | y) & ~c), x, y, carry, levels=2)
+    set_all = logic.gate(lambda x, y, c: c & ~(x | y), x, y, some, levels=2) if ones else ZERO
+    keep = logic.gate(lambda x, y, c: ~(~c & (x & y)), x, y, every, levels=2) if zeros else ONE
+    sign = x if x is y else logic.gate(lambda x, y, c: (x & y) | ((x | y) & ~c), x, y, some, levels=2)
     flip = final == "small"
 
     def clamp(bit: Bit) -> Bit:
         bit = logic.gate(lambda s, a: s | a, bit, set_all) if ones else bit
-        return logic.gate(lambda s, k: s & k, bit, keep) if keep else bit
+        return logic.gate(lambda s, k: s & k, bit, keep) if zeros else bit
 
     bits = [*map(clamp, total), sign]
-    return Word([logic.invert(bit) for bit in bits], not inverted) if flip else Word(bits)
+    word = Word([logic.invert(bit) for bit in bits], not inverted) if flip else Word(bits)
+    return Clamped(word, set_all, keep)
 
 
 def _extended(word: Word, width: int) -> list[Bit]:

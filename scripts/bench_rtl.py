@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from model.spec import Format, MlbDotSpec, MlbSpec, Order, Overflow, PopcountSpec, SumSpec
+from model.spec import AdderTreeSpec, Format, MlbDotSpec, MlbSpec, PopcountSpec, SumSpec
 from rtl.adder_tree import AdderTree
 from rtl.mlb_dot import MlbDot
 from rtl.popcount import Popcount
@@ -107,8 +107,8 @@ def adder_trees(bench: Bench) -> Iterator[Line]:
     """Sum of 128 signed 16-bit numbers: exact, and with 16-bit saturating nodes."""
     number = Format(16)
     ranges = ((number.min, number.max),) * 128
-    exact = SumSpec(ranges=ranges)
-    saturating = SumSpec(ranges=ranges, order=Order.TREE, node=16, overflow=Overflow.SATURATE)
+    exact = AdderTreeSpec(ranges=ranges)
+    saturating = AdderTreeSpec(ranges=ranges, rule=SumSpec(width=16))
     yield from bench.peer("exact: tree of additions", naive_sum(128, 16))
     yield from bench.ours("exact: AdderTree, small", AdderTree(exact), "area")
     yield from bench.ours("exact: AdderTree, fast", AdderTree(exact, final="fast"), "speed")

@@ -16,41 +16,48 @@ from rtl.plain_nonuniform import (
     PlainKnqReconstruct,
     RoundTrip,
 )
-from rtl.unit import Unit
+from scripts.claim import Claim
 from synth import vgg16
 
 FORMS: tuple[Form, ...] = ("small", "fast")
 
-#: Claim, size, optimized unit, plain unit (None: every input is simulated against the golden function).
-Row = tuple[str, str, Unit, Unit | None]
 
-
-def nonuniform() -> Iterator[Row]:
+def nonuniform() -> Iterator[Claim]:
     """The twelve layers of VGG-16 exhaustively; the same and wider ones against the plain equations."""
     yield from _of("12 layers", vgg16.ENQ, vgg16.KNQ, 0, exhaustive=True)
     yield from _of("12 layers", vgg16.ENQ, vgg16.KNQ, 16, exhaustive=False)
     yield from _of("5 layers", *_random_layers(24), 24, exhaustive=False)
 
 
-def _of(layers: str, enq: LayersSpec, knq: LayersSpec, x_bits: int, *, exhaustive: bool) -> Iterator[Row]:
+def _of(layers: str, enq: LayersSpec, knq: LayersSpec, x_bits: int, *, exhaustive: bool) -> Iterator[Claim]:
     size = f"{layers}, x of {x_bits or enq.q_bits} bits to q_m = {enq.q_bits}"
     back = f"{layers}, q_m = {enq.q_bits}"
     qe, qk = (LayersQuantizerSpec(layers=each, x_bits=x_bits) for each in (enq, knq))
     ce, ck = (LayersReconstructSpec(layers=each) for each in (enq, knq))
     if exhaustive:
-        yield "QE = golden function", size, EnqQuantizer(qe), None
-        yield "CE = golden function", back, EnqReconstruct(ce), None
+        yield Claim(claim="QE = golden function", size=size, optimized=EnqQuantizer(qe))
+        yield Claim(claim="CE = golden function", size=back, optimized=EnqReconstruct(ce))
         for form in FORMS:
-            yield f"QK, {form} = golden function", size, KnqQuantizer(qk, 0, form), None
-            yield f"CK, {form} = golden function", back, KnqReconstruct(ck, 0, form), None
-        yield "code to x to code, ENQ", back, RoundTrip(enq), None
-        yield "code to x to code, KNQ", back, RoundTrip(knq), None
+            yield Claim(claim=f"QK, {form} = golden function", size=size, optimized=KnqQuantizer(qk, 0, form))
+            yield Claim(claim=f"CK, {form} = golden function", size=back, optimized=KnqReconstruct(ck, 0, form))
+        yield Claim(claim="code to x to code, ENQ", size=back, optimized=RoundTrip(enq))
+        yield Claim(claim="code to x to code, KNQ", size=back, optimized=RoundTrip(knq))
         return
-    yield "QE = shift and minimum", size, EnqQuantizer(qe), PlainEnqQuantizer(qe)
-    yield "CE = shift", back, EnqReconstruct(ce), PlainEnqReconstruct(ce)
+    yield Claim(claim="QE = shift and minimum", size=size, optimized=EnqQuantizer(qe), plain=PlainEnqQuantizer(qe))
+    yield Claim(claim="CE = shift", size=back, optimized=EnqReconstruct(ce), plain=PlainEnqReconstruct(ce))
     for form in FORMS:
-        yield f"QK, {form} = comparators, encoder", size, KnqQuantizer(qk, 0, form), PlainKnqQuantizer(qk)
-        yield f"CK, {form} = multiplexer", back, KnqReconstruct(ck, 0, form), PlainKnqReconstruct(ck)
+        yield Claim(
+            claim=f"QK, {form} = comparators, encoder",
+            size=size,
+            optimized=KnqQuantizer(qk, 0, form),
+            plain=PlainKnqQuantizer(qk),
+        )
+        yield Claim(
+            claim=f"CK, {form} = multiplexer",
+            size=back,
+            optimized=KnqReconstruct(ck, 0, form),
+            plain=PlainKnqReconstruct(ck),
+        )
 
 
 def _random_layers(q_bits: int) -> tuple[LayersSpec, LayersSpec]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,14 +26,11 @@ from model.spec import (
     MlbDotSpec,
     MlbQuantizerSpec,
     MlbSpec,
-    PopcountSpec,
     SignMatrixSpec,
-    SumSpec,
     TableSpec,
     ThresholdSpec,
     binarized,
 )
-from rtl.adder_tree import AdderTree
 from rtl.mlb_dot import MlbDot
 from rtl.mlb_quantizer import MlbQuantizer
 from rtl.plain import (
@@ -41,36 +38,24 @@ from rtl.plain import (
     PlainCell,
     PlainDot,
     PlainHidden,
-    PlainPopcount,
     PlainQuantizer,
-    PlainSum,
     PlainThresholds,
 )
 from rtl.pointwise import Pointwise
-from rtl.popcount import Popcount
 from rtl.pwl_activation import PwlActivation
 from rtl.sign_matrix import SignMatrix
 from rtl.table_product import TableProduct
 from rtl.threshold_activation import ThresholdActivation
-from rtl.unit import Unit
 from rtl.verilog import emit
+from scripts.claim import Claim
 from scripts.claims_nonuniform import nonuniform
+from scripts.claims_sums import sign_dots, sums, trees
 from scripts.console import Json, command, emit_json, err, open_bundle, out
 from sim.simulators import choose_quick
 from sim.unit import TOP, simulate_unit
 from synth.errors import SynthError
 from synth.process import Budget
 from synth.proof import Proof, prove_equal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """``optimized`` equals ``plain``, or its golden function where that is None (every input is simulated)."""
-
-    claim: str
-    size: str
-    optimized: Unit
-    plain: Unit | None = None
 
 
 def example_lstm(levels: int = 3) -> LstmSpec:
@@ -164,32 +149,6 @@ def pointwise(lstm: LstmSpec) -> Iterator[Claim]:
                 )
 
 
-def sums() -> Iterator[Claim]:
-    """Compressors against a + b + c + ..."""
-    for n in (2, 7, 16, 32):
-        spec = PopcountSpec(n=n)
-        yield Claim(claim="popcount = plain sum", size=f"{n} bits", optimized=Popcount(spec), plain=PlainPopcount(spec))
-    for n, width in ((3, 8), (5, 6), (9, 4)):
-        number = Format(width)
-        spec = SumSpec(ranges=((number.min, number.max),) * n, constant=-5)
-        size = f"{n} numbers of {width} bits"
-        yield Claim(claim="adder tree = plain sum", size=size, optimized=AdderTree(spec), plain=PlainSum(spec))
-
-
-def trees() -> Iterator[Claim]:
-    """Saturating trees: clamps that the ranges show to be idle left out, against a comparison at every node."""
-    for leaves, node in ((4, 6), (8, 5)):
-        number = Format(5)
-        # Half of the summands are small, so that some clamps are idle.
-        ranges = ((number.min, number.max), (-1, 1)) * (leaves // 2)
-        spec = SumSpec(ranges=ranges, node=node)
-        size = f"{leaves} summands, nodes of {node} bits"
-        plain = PlainSum(spec)
-        yield Claim(claim="pruned tree = plain tree", size=size, optimized=AdderTree(spec), plain=plain)
-        whole = AdderTree(spec, prune=False)
-        yield Claim(claim="pruned tree = tree with all clamps", size=size, optimized=AdderTree(spec), plain=whole)
-
-
 def matrices() -> Iterator[Claim]:
     """A shared matrix against its rows, each summed by itself."""
     for outputs, inputs, width in ((8, 8, 1), (8, 8, 2), (16, 12, 1), (6, 6, 4)):
@@ -215,15 +174,9 @@ def dots() -> Iterator[Claim]:
     yield Claim(claim=claim, size=size, optimized=MlbDot(constant), plain=PlainDot(constant))
 
 
-def quantization() -> Iterator[Claim]:
-    """Units of nonuniform quantization against golden functions, the paper's equations, and one another."""
-    for claim, size, optimized, plain in nonuniform():
-        yield Claim(claim=claim, size=size, optimized=optimized, plain=plain)
-
-
 #: What is claimed of a layer, and of units as such; another family of claims is one more function here.
 OF_LAYERS: tuple[Callable[[LstmSpec], Iterator[Claim]], ...] = (quantizers, activations, thresholds, tables, pointwise)
-OF_UNITS: tuple[Callable[[], Iterator[Claim]], ...] = (sums, trees, matrices, dots, quantization)
+OF_UNITS: tuple[Callable[[], Iterator[Claim]], ...] = (sums, trees, sign_dots, matrices, dots, nonuniform)
 
 
 def claims(source: Format, layers: Sequence[LstmSpec]) -> Iterator[Claim]:

@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from model.classifier import FitConfig
+from model.classifier import FitConfig, save
 from model.image_data import load
 from model.nonuniform.evaluate import Evaluator
 from model.nonuniform.finetune import finetune
@@ -29,7 +29,7 @@ from model.nonuniform.workflow import (
     prepare,
     write_json,
 )
-from scripts.console import Json, UsageError, command, emit_json, err, out, percent, table
+from scripts.console import Json, UsageError, command, emit_json, err, given, out, percent, table
 
 #: Where a layers.json goes.
 UNITS: dict[Scheme, str] = {**dict.fromkeys(ENQS, "enq_quantizer"), **dict.fromkeys(KNQS, "knq_quantizer")}
@@ -115,23 +115,24 @@ def quantize(
             "accuracy_test": prepared.test_accuracy(choice),
             "search": found and {"tried": found.tried, "exact": found.exact, "note": found.note},
         }
+        picture, config = out_folder / "activations.svg", out_folder / "layers.json"
+        draw(prepared.quantizer.histograms, {scheme.value: choice}, picture)
+        names = [each.name for each in prepared.quantizer.layers]
+        result["picture"] = str(picture)
+        result["hardware"] = str(config) if hardware(scheme, choice, names, config) else None
+        write_json(result, out_folder / "result.json")
         if tune:
             last = bar.add_task("fine-tuning", total=tune, what="epochs")
             result["finetuned"] = tuned(
-                prepared, choice, tuning, out_folder, lambda done, *_: bar.update(last, completed=done)
+                prepared, choice, tuning, weight_bits, out_folder, lambda done, *_: bar.update(last, completed=done)
             )
-    picture, config = out_folder / "activations.svg", out_folder / "layers.json"
-    draw(prepared.quantizer.histograms, {scheme.value: choice}, picture)
-    names = [each.name for each in prepared.quantizer.layers]
-    result["picture"] = str(picture)
-    result["hardware"] = str(config) if hardware(scheme, choice, names, config) else None
-    write_json(result, out_folder / "result.json")
+            write_json(result, out_folder / "result.json")
     if json:
         return emit_json(result)
     show(result)
     if result["hardware"]:
         out.print(
-            f"Next: xnorforge synth --unit {UNITS[scheme]} --set layers={config}",
+            f"Next: xnorforge synth {given(None, UNITS[scheme], [f'layers={config}'])}",
             soft_wrap=True,
             markup=False,
         )
@@ -150,15 +151,15 @@ def chosen(
 
 
 def tuned(
-    prepared: Prepared, choice: Sequence[Stored], config: FitConfig, folder: Path, progress: Any
+    prepared: Prepared, choice: Sequence[Stored], config: FitConfig, weight_bits: int, folder: Path, progress: Any
 ) -> dict[str, Any]:
     """Accuracies after fine-tuning, and where its weights are."""
-    import torch
-
     q, train = prepared.quantizer, part(prepared.images, "train", None)
-    network = finetune(prepared.model, q.layers, choice, *train, config, progress=progress)
+    network = finetune(
+        prepared.model, q.layers, choice, *train, config, weight_bits=weight_bits, folder=folder, progress=progress
+    )
     evaluator = Evaluator(network, q.layers, *part(prepared.images, "val", len(q.evaluator)), prepared.cache)
-    torch.save(network.state_dict(), folder / "finetuned.pt")
+    save(network.state_dict(), folder / "finetuned.pt")
     return {
         "epochs": config.epochs,
         "accuracy_val": evaluator.accuracy(choice),

@@ -23,6 +23,7 @@ from typing import Literal
 
 from model.family import NumberChoice
 from model.spec import (
+    AdderTreeSpec,
     Datapath,
     Format,
     LstmSpec,
@@ -34,7 +35,6 @@ from model.spec import (
     NarrowSpec,
     PwlSpec,
     ReconstructSpec,
-    SumSpec,
     TableSpec,
     ThresholdSpec,
     XnorMultiplierSpec,
@@ -173,7 +173,7 @@ class Cell:
         products = (XnorMultiplierSpec(a=f, b=c), XnorMultiplierSpec(a=i, b=g))
         ranges = tuple((p.format.min, p.format.max) for p in products)
         yield from (_use("pointwise product", XnorMultiplier(p), 1) for p in products)
-        yield _use("pointwise sum", AdderTree(SumSpec(ranges=ranges)), 1)
+        yield _use("pointwise sum", AdderTree(AdderTreeSpec(ranges=ranges)), 1)
         yield _use("quantizer of c", MlbQuantizer(MlbQuantizerSpec(source=lstm.c_raw_format, mlb=c)), 1)
         yield _use("c from its code", Reconstruct(ReconstructSpec(mlb=c)), 1)
         yield _use("narrow of c", Narrow(lstm.narrow_c), 1)

@@ -19,7 +19,6 @@ from model.spec import (
     MlbSpec,
     MultiplierSpec,
     NarrowSpec,
-    Order,
     Overflow,
     PopcountSpec,
     PwlSpec,
@@ -27,15 +26,12 @@ from model.spec import (
     Rounding,
     ShiftNormSpec,
     SignMatrixSpec,
-    SumSpec,
     TableSpec,
     ThresholdSpec,
     XnorDotSpec,
     XnorMultiplierSpec,
 )
-from rtl.adder_tree import AdderTree
 from rtl.bit_sum import BitSum
-from rtl.compressor import FinalAdder
 from rtl.constant_multiplier import ConstantMultiplier
 from rtl.mac import Mac
 from rtl.mlb_dot import MlbDot
@@ -53,6 +49,7 @@ from rtl.unit import Unit
 from rtl.xnor_dot import XnorDot
 from rtl.xnor_multiplier import XnorMultiplier
 from synth.nonuniform_units import enq_quantizer, enq_reconstruct, knq_quantizer, knq_reconstruct
+from synth.sum_units import adder_tree, codes, final_adder, sign_dot
 
 Factors = tuple[int, ...]
 
@@ -63,25 +60,19 @@ def _pwl(function: str, source: Format, target: Format, segments: int) -> PwlSpe
     return PwlSpec.fit(function, source=source, target=target, segments=segments)  # type: ignore[arg-type]
 
 
-def _final(name: str) -> FinalAdder:
-    if name not in get_args(FinalAdder):
-        raise ValueError(f"Final adder must be {', '.join(get_args(FinalAdder))}, not {name!r}")
-    return name  # type: ignore[return-value]
-
-
 def popcount(n: int = 128, stages: int = 0, final: str = "small") -> Unit:
     """Number of ones among n bits; final adder small, balanced or fast."""
-    return Popcount(PopcountSpec(n=n), stages, _final(final))
+    return Popcount(PopcountSpec(n=n), stages, final_adder(final))
 
 
 def bit_sum(weights: Factors = (0, 0, 0, 1, 1, 2), constant: int = -3, stages: int = 0, final: str = "small") -> Unit:
     """Sum of bits times 2^weight, and a constant."""
-    return BitSum(BitSumSpec(weights=weights, constant=constant), stages, _final(final))
+    return BitSum(BitSumSpec(weights=weights, constant=constant), stages, final_adder(final))
 
 
 def xnor_dot(n: int = 128, stages: int = 0, final: str = "small") -> Unit:
     """Number of equal bits of two n-bit vectors."""
-    return XnorDot(XnorDotSpec(n=n), stages, _final(final))
+    return XnorDot(XnorDotSpec(n=n), stages, final_adder(final))
 
 
 def mlb_dot(
@@ -94,43 +85,14 @@ def mlb_dot(
     final: str = "small",
 ) -> Unit:
     """Dot product of n binarized inputs (factors x) with n weights (factors w), constant if given as codes."""
-    constants = None
-    if weights:
-        if not all(code.isdecimal() for code in weights.split(",")):
-            raise ValueError(f"Constant weights must be codes separated by commas, not {weights!r}")
-        constants = tuple(map(int, weights.split(",")))
-    spec = MlbDotSpec(n=n, x=MlbSpec(factors=x), w=MlbSpec(factors=w), weights=constants, bias=bias)
-    return MlbDot(spec, stages, _final(final))
+    spec = MlbDotSpec(n=n, x=MlbSpec(factors=x), w=MlbSpec(factors=w), weights=codes(weights), bias=bias)
+    return MlbDot(spec, stages, final_adder(final))
 
 
 def constant_multiplier(constant: int = 93, width: int = 6, signed: int = 0, stages: int = 0) -> Unit:
     """Multiplication of a width-bit input by a constant."""
     spec = ConstantMultiplierSpec(constant=constant, source=Format(width, 0, bool(signed)))
     return ConstantMultiplier(spec, stages)
-
-
-def adder_tree(
-    n: int = 9,
-    width: int = 12,
-    node: int = 0,
-    overflow: str = "saturate",
-    order: str = "tree",
-    shift: int = 0,
-    constant: int = 0,
-    stages: int = 0,
-    final: str = "small",
-) -> Unit:
-    """Sum of n signed width-bit inputs and a constant: exact (node=0) or by node-bit adders, order tree or sequence."""
-    number = Format(width)
-    spec = SumSpec(
-        ranges=((number.min, number.max),) * n,
-        constant=constant,
-        order=Order(order),
-        node=node or None,
-        overflow=Overflow(overflow),
-        shift=shift,
-    )
-    return AdderTree(spec, stages, _final(final))
 
 
 def sign_matrix(
@@ -149,7 +111,7 @@ def sign_matrix(
     chance = random.Random(seed)
     weights = tuple(tuple(chance.choice((-1, 1)) for _ in range(inputs)) for _ in range(outputs))
     spec = SignMatrixSpec(weights=weights, source=Format(width, 0, bool(signed)))
-    return SignMatrix(spec, stages, _final(final), sharing)  # type: ignore[arg-type]
+    return SignMatrix(spec, stages, final_adder(final), sharing)  # type: ignore[arg-type]
 
 
 def shift_norm(
@@ -281,6 +243,7 @@ UNITS: dict[str, Callable[..., Unit]] = {
         mlb_dot,
         constant_multiplier,
         adder_tree,
+        sign_dot,
         sign_matrix,
         shift_norm,
         mlb_quantizer,

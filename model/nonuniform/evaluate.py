@@ -108,7 +108,10 @@ class Evaluator:
         self._x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
         self._y = y
         with torch.no_grad():
-            scores = torch.cat([self._model(batch) for batch in self._x.split(BATCH)])
+            said = [self._model(batch) for batch in self._x.split(BATCH)]
+        if not isinstance(said[0], Tensor):
+            raise QuantizationError(f"Model must put out one tensor of scores, not {type(said[0]).__name__!r}")
+        scores = torch.cat(said)
         if scores.ndim != 2 or scores.shape[1] <= int(y.max()):
             raise QuantizationError(
                 f"Model must put out scores of {int(y.max()) + 1} classes or more, not {tuple(scores.shape[1:])!r}"

@@ -88,7 +88,12 @@ def chosen_modules(model: nn.Module, names: Sequence[str] | None) -> dict[str, n
         return relus
     chosen: dict[str, nn.Module] = {}
     for pattern in names:
-        matching = {name: module for name, module in modules.items() if fnmatchcase(name, pattern)}
+        # By a pattern only modules that hold no others: else the same activations would be stored twice.
+        matching = {
+            name: module
+            for name, module in modules.items()
+            if name and (name == pattern or (fnmatchcase(name, pattern) and not any(module.children())))
+        }
         if not matching:
             known = ", ".join(name for name in list(modules)[1:9])
             raise QuantizationError(f"Layer must be a module of the model, such as {known}, not {pattern!r}")

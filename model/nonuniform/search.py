@@ -70,17 +70,18 @@ def smallest(enough: Enough, low: Bits, high: Bits, weights: Sequence[int], limi
             known[bits] = enough(bits)
         return known[bits]
 
+    most = f" of at most {max(high)} bits a layer"
     choices = math.prod(top - bottom + 1 for bottom, top in zip(low, high, strict=True))
     if choices <= limit:
         first = next((bits for bits in cheapest_first(low, high, weights) if ask(bits)), None)
-        return Found(bits=first, exact=True, tried=len(known), note="every cheaper choice was tried")
+        return Found(bits=first, exact=True, tried=len(known), note=f"every cheaper choice{most} was tried")
     floor = tuple(_alone(ask, place, low, high) for place in range(len(low)))
     for bits in itertools.islice(cheapest_first(floor, high, weights), limit):
         if ask(bits):
             note = f"choices with fewer bits than a layer needs alone were skipped ({', '.join(map(str, floor))})"
             return Found(bits=bits, exact=False, tried=len(known), note=f"of {choices:,} choices, {note}")
     if not ask(high):
-        return Found(bits=None, exact=False, tried=len(known), note="all bits of all layers are not enough")
+        return Found(bits=None, exact=False, tried=len(known), note=f"all choices{most} are not enough")
     more = (tuple(min(b + extra, top) for b, top in zip(floor, high, strict=True)) for extra in itertools.count(1))
     down = _down(ask, floor, next(bits for bits in more if ask(bits)), weights)
     note = f"of {choices:,} choices, the {limit} cheapest above what layers need alone are not enough"

@@ -153,7 +153,9 @@ def prepare(
     validation = part(images, "val", settings.validation)
     try:
         layers = find_layers(model, x[:2], settings.layers)
-    except RuntimeError as error:
+    except QuantizationError:
+        raise
+    except Exception as error:  # whatever the forward pass of a user's model raises
         shape = tuple(x.shape[1:])
         raise QuantizationError(f"Model must take images of {shape!r}, and does not: {_short(error)}") from None
     fixed = fix_weights(model, settings.weight_bits)

@@ -1,5 +1,6 @@
 """Specifications: one frozen object describes a unit or a layer; golden function and generator are built from it."""
 
+from model.spec.adder_tree import AdderTreeSpec, SumNode
 from model.spec.datapath import Datapath
 from model.spec.fixed import FixedSpec, Format, Ints, NarrowSpec, Overflow, Rounding
 from model.spec.folding import Folding, LayerSchedule, Schedule
@@ -21,8 +22,9 @@ from model.spec.pointwise import (
 )
 from model.spec.product import BitSumSpec, MlbAccumulatorSpec, MlbDotSpec, PopcountSpec, XnorDotSpec
 from model.spec.pwl import PwlSpec
+from model.spec.sign_dot import SignDotSpec
 from model.spec.sign_matrix import SignMatrixSpec
-from model.spec.sums import Order, ShiftNormSpec, SumNode, SumSpec
+from model.spec.sums import Order, ShiftNormSpec, SumSpec
 from model.spec.table import TableSpec
 from model.spec.threshold import ThresholdSpec
 
@@ -31,6 +33,7 @@ __all__ = [
     "LOAD_WIDTH",
     "MAX_LAYERS",
     "MAX_LEVELS",
+    "AdderTreeSpec",
     "BitSumSpec",
     "ConstantMultiplierSpec",
     "Datapath",
@@ -68,6 +71,7 @@ __all__ = [
     "Rounding",
     "Schedule",
     "ShiftNormSpec",
+    "SignDotSpec",
     "SignMatrixSpec",
     "SumNode",
     "SumSpec",

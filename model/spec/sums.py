@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,152 +12,158 @@ from numpy.typing import ArrayLike
 
 from model.spec.fixed import Format, Ints, NarrowSpec, Overflow, Rounding
 
-Range = tuple[int, int]  #: smallest and largest value
 T = TypeVar("T")
 
 
 class Order(StrEnum):
     """Which summands meet in which addition."""
 
-    TREE = "tree"  #: level by level, pairs (0, 1), (2, 3), ...; an odd one passes up
+    TREE = "tree"  #: level by level, neighbours together; see :class:`SumSpec`
     SEQUENCE = "sequence"  #: ((x0 + x1) + x2) + ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class SumNode:
-    """One addition, or the shift of a summand that passes up a level: its result before and after the overflow rule."""
-
-    before: Range
-    after: Range
-
-    @property
-    def overflows(self) -> bool:
-        """Whether the overflow rule ever changes the result."""
-        return self.before != self.after
-
-
-@dataclass(frozen=True, kw_only=True)
 class SumSpec:
-    """Sum of ``len(ranges)`` integers and a constant, in a written order.
+    """The rule of a sum: in which order its summands are added, and what each adder does.
 
-    Every addition is exact, drops the lowest ``shift`` bits (towards minus infinity) and then obeys the overflow
-    rule of a signed format of ``node`` bits. A summand that passes up a level is shifted like the others.
-    Without node width and shift the sum is exact, and its order does not matter.
+    A *node* adds its summands exactly, drops the lowest ``shift`` bits (towards minus infinity), and brings the result
+    to a signed number of ``width`` bits by the overflow rule. Summands themselves may be wider.
+
+    - ``tree``: level by level, ``fan_in`` neighbours make one node: (0, 1), (2, 3), ... for two. What is left at the
+      end of a level is a node like the others, of fewer summands; so a single one passes up, shifted like the rest. The
+      sum is there when one value is left. It has ``ceil(log(n) / log(fan_in))`` levels.
+    - ``sequence``: the first ``fan_in`` summands make the first node; every further one adds the next ``fan_in - 1`` to
+      the running total, the last as many as are left. All nodes are one level.
+    - ``unit``: summands are added ``unit`` at a time by the order above, the last time with zeros in the
+      places that are left. The totals of these chunks are then added one after the other, by nodes of two, of
+      the same width and overflow rule, which drop nothing. They are one more level.
+    - A sum of one summand (or a unit of one) is a node of one that drops nothing: it obeys the overflow rule.
+
+    Source of low-precision accumulation: Li, Wang, Liu, Han, Li, "Simulate-the-hardware: Training Accurate Binarized
+    Neural Networks for Low-Precision Neural Accelerators"; fan-ins, chunks and the proof of idle nodes are ours.
 
     Parameters
     ----------
-    ranges
-        Smallest and largest value of each summand; ports have the narrowest format for it.
-    constant
-        One more summand, the last, unless it is 0.
+    width
+        Bits of every node's result, sign included, 1 to 62; None for nodes that hold every sum.
     order
-        Balanced tree or sequence.
-    node
-        Bits of every node, sign included; None for nodes that hold every sum.
+        ``tree`` or ``sequence``.
     overflow
-        What a node does with a sum that it cannot hold.
+        What a node does with a sum that it cannot hold: ``saturate`` or ``wrap``.
+    fan_in
+        Most summands of a node, at least 2.
     shift
-        Bits dropped by every addition; in a tree, so, at every level.
+        Bits dropped by every node; in a tree, so, at every level.
+    unit
+        Summands that the adders take at once; None for all of them.
 
     Raises
     ------
     ValueError
-        If there is no summand, a range is not ordered, a node cannot hold a summand, the shift is negative, or a
-        width is beyond what a format can be.
+        If a parameter is outside its range.
     """
 
-    ranges: tuple[Range, ...]
-    constant: int = 0
-    order: Order = Order.TREE
-    node: int | None = None
-    overflow: Overflow = Overflow.SATURATE
+    width: int | None = 16
+    order: Order | str = Order.TREE
+    overflow: Overflow | str = Overflow.SATURATE
+    fan_in: int = 2
     shift: int = 0
+    unit: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.ranges:
-            raise ValueError("Number of summands must be at least 1, not 0")
-        if self.shift < 0:
-            raise ValueError(f"Shift of a sum must be at least 0, not {self.shift!r}")
-        if self.node is not None and not 1 <= self.node <= 62:
-            raise ValueError(f"Node width of a sum must be 1 to 62 bits, not {self.node!r}")
-        for low, high in self.inputs:
-            summand = Format.covering(low, high)
-            if self.node is not None and (low < self.limit.min or high > self.limit.max):
-                needed = summand.width + (not summand.signed)
-                raise ValueError(f"Node width of this sum must be at least {needed} bits, not {self.node!r}")
-        _ = self.format
+        for name, kind in (("order", Order), ("overflow", Overflow)):
+            value = getattr(self, name)
+            if value not in list(kind):
+                raise ValueError(f"{name.capitalize()} of a sum must be {' or '.join(kind)}, not {value!r}")
+            object.__setattr__(self, name, kind(value))
+        if self.width is not None and not 1 <= self.width <= 62:
+            raise ValueError(f"Node width of a sum must be 1 to 62 bits, not {self.width!r}")
+        if self.fan_in < 2:
+            raise ValueError(f"Fan-in of a sum must be at least 2, not {self.fan_in!r}")
+        if not 0 <= self.shift <= 62:
+            raise ValueError(f"Shift of a sum must be 0 to 62, not {self.shift!r}")
+        if self.unit is not None and self.unit < 1:
+            raise ValueError(f"Unit of a sum must be at least 1, not {self.unit!r}")
 
     @property
-    def inputs(self) -> tuple[Range, ...]:
-        """Ranges of all summands, the constant included."""
-        return (*self.ranges, (self.constant, self.constant)) if self.constant else self.ranges
+    def limit(self) -> Format | None:
+        """What a node holds; None without a width."""
+        return None if self.width is None else Format(self.width)
 
     @property
-    def limit(self) -> Format:
-        """What a node holds; only with a node width."""
-        return Format(62 if self.node is None else self.node)
+    def linear(self) -> bool:
+        """Whether only the total counts, taken modulo ``2**width`` if there is one: the order does not matter."""
+        return not self.shift and (self.width is None or self.overflow is Overflow.WRAP)
 
-    @functools.cached_property
-    def nodes(self) -> tuple[SumNode, ...]:
-        """Every addition and shift, in the order in which :meth:`walk` comes to it."""
-        return self._propagated[0]
+    def levels(self, terms: int) -> int:
+        """Number of levels of a sum of so many summands; a level is counted from 0, the one of the summands, on."""
+        chunks = 1 if self.unit is None else -(-terms // self.unit)
+        return self._levels(terms if self.unit is None else self.unit) + (chunks > 1)
 
-    @functools.cached_property
-    def format(self) -> Format:
-        """Format of the sum."""
-        return Format.covering(*self._propagated[1])
-
-    @functools.cached_property
-    def _propagated(self) -> tuple[tuple[SumNode, ...], Range]:
-        nodes: list[SumNode] = []
-
-        def join(a: Range, b: Range | None) -> Range:
-            before = a if b is None else (a[0] + b[0], a[1] + b[1])
-            before = before[0] >> self.shift, before[1] >> self.shift
-            nodes.append(SumNode(before=before, after=self._limited(before)))
-            return nodes[-1].after
-
-        total = self.walk(self.inputs, join)
-        return tuple(nodes), total
-
-    def _limited(self, before: Range) -> Range:
-        low, high = self.limit.min, self.limit.max
-        if self.node is None or (low <= before[0] and before[1] <= high):
-            return before
-        if self.overflow is Overflow.WRAP:
-            return low, high
-        return max(low, min(high, before[0])), max(low, min(high, before[1]))
-
-    def walk(self, summands: Sequence[T], join: Callable[[T, T | None], T]) -> T:
-        """Reduce ``summands`` (the constant among them) in the written order.
-
-        ``join`` gets the two that meet; or one and None where it passes up a level of shifts.
-        """
+    def _levels(self, terms: int) -> int:
+        """Those of one chunk."""
         if self.order is Order.SEQUENCE:
-            return functools.reduce(join, summands)
-        level = list(summands)
-        while len(level) > 1:
-            odd = level[-1:] if len(level) % 2 else []
-            pairs = zip(level[::2], level[1::2], strict=False)
-            level = [join(a, b) for a, b in pairs] + [join(a, None) if self.shift else a for a in odd]
-        return level[0]
+            return 1
+        levels = 1
+        while self.fan_in**levels < terms:
+            levels += 1
+        return levels
+
+    def walk(self, summands: Sequence[T], node: Callable[[Sequence[T], int, int], T]) -> T:
+        """Reduce ``summands`` in the written order.
+
+        ``node`` gets the summands that meet, how many bits are dropped, and the level; zeros that fill a unit are
+        left out.
+        """
+        unit = self.unit or len(summands)
+        chunks = [self._chunk(summands[i : i + unit], unit, node) for i in range(0, len(summands), unit)]
+        total, level = chunks[0], self._levels(unit)
+        for chunk in chunks[1:]:
+            total = node((total, chunk), 0, level)
+        return total
+
+    def _chunk(self, summands: Sequence[T], unit: int, node: Callable[[Sequence[T], int, int], T]) -> T:
+        if unit == 1:
+            return node(summands, 0, 0)
+        if self.order is Order.TREE:
+            values = list(summands)
+            for level in range(self._levels(unit)):
+                groups = (values[i : i + self.fan_in] for i in range(0, len(values), self.fan_in))
+                values = [node(group, self.shift, level) for group in groups]
+            return values[0]
+        total = node(summands[: self.fan_in], self.shift, 0)
+        for start in range(self.fan_in, unit, self.fan_in - 1):
+            if start >= len(summands) and not self.shift:
+                break
+            total = node((total, *summands[start : start + self.fan_in - 1]), self.shift, 0)
+        return total
 
     def fold(self, summands: Sequence[ArrayLike]) -> Ints:
         """Golden function on a sequence, or an array of which the first axis is summed; values of any one shape."""
+        return self.walk([np.asarray(v, np.int64) for v in summands], self._node)
+
+    def saturations(self, summands: Sequence[ArrayLike]) -> Ints:
+        """How many nodes of each level saturate; summands as for :meth:`fold`, result (levels, ...).
+
+        A node that wraps does not saturate.
+        """
         values = [np.asarray(v, np.int64) for v in summands]
-        if self.constant:
-            values.append(np.asarray(self.constant, np.int64))
+        counts = np.zeros((self.levels(len(values)), *np.broadcast_shapes(*(v.shape for v in values))), np.int64)
 
-        def join(a: Ints, b: Ints | None) -> Ints:
-            total = (a if b is None else a + b) >> self.shift
-            return total if narrow is None else narrow.compute(total)
+        def node(members: Sequence[Ints], shift: int, level: int) -> Ints:
+            result = self._node(members, shift, level)
+            if self.overflow is Overflow.SATURATE:
+                counts[level] += result != sum(members) >> shift
+            return result
 
-        narrow = None if self.node is None else NarrowSpec(source=Format(62), target=self.limit, overflow=self.overflow)
-        return np.asarray(self.walk(values, join))
+        self.walk(values, node)
+        return counts
 
-    def compute(self, **x: ArrayLike) -> Ints:
-        """Golden function: summands ``x0, x1, ...`` in, their sum out; any shape."""
-        return self.fold([x[f"x{i}"] for i in range(len(self.ranges))])
+    def _node(self, members: Sequence[Ints], shift: int, level: int) -> Ints:
+        total = sum(members[1:], members[0]) >> shift
+        if self.limit is None:
+            return total
+        return NarrowSpec(source=Format(62), target=self.limit, overflow=Overflow(self.overflow)).compute(total)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,18 @@ from model.nonuniform.stored import Half, Stored, uniform
 from tests.sentences import is_one_sentence
 
 
+class Pair(nn.Module):
+    """A network that puts out its scores twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.relu = nn.Linear(4, 3), nn.ReLU()
+
+    def forward(self, x):
+        scores = self.relu(self.first(x))
+        return scores, scores
+
+
 class Shared(nn.Module):
     """One ReLU module called three times, between layers of several sizes."""
 
@@ -102,6 +114,10 @@ def test_layers_by_name_and_by_pattern():
     pooled = find_layers(small_vgg(), x, ["4", "1[0-3]"])
     assert [each.name for each in pooled] == ["4", "10", "11", "12", "13"]
     assert pooled[0].activations == 16 * 16 * 16
+    # A module that holds others puts out what its last one does: by a pattern it is left out, by its name it is meant.
+    nested = nn.Sequential(nn.Sequential(nn.Linear(4, 3), nn.ReLU()), nn.Linear(3, 2))
+    assert [each.name for each in find_layers(nested, X, ["0*"])] == ["0.0", "0.1"]
+    assert [each.name for each in find_layers(nested, X, ["0"])] == ["0"]
 
 
 def test_a_module_called_several_times_is_several_layers():
@@ -544,6 +560,10 @@ BAD = {
     "scores of fewer classes": (
         lambda: Evaluator(Shared(), find_layers(Shared(), X), X, torch.full((20,), 3), None),
         "Model must put out scores of 4 classes or more, not (3,)",
+    ),
+    "scores and more": (
+        lambda: Evaluator(Pair(), find_layers(Pair(), X), X, torch.zeros(20, dtype=torch.int64), None),
+        "Model must put out one tensor of scores, not 'tuple'",
     ),
     "NaN weights": (lambda: fix_weights(dead(np.nan)), "Weights 0.bias must be finite, and they are not"),
     "epochs": (lambda: FitConfig(epochs=-1), "Number of epochs must be 0 to 100000, not -1"),

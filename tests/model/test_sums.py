@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -10,80 +11,100 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.spec import Format, Order, Overflow, Rounding, ShiftNormSpec, SumSpec
-
-
-def plain_sum(spec: SumSpec, summands: list[int]) -> int:
-    """The sum, written out once more."""
-
-    def node(total: int) -> int:
-        total //= 2**spec.shift
-        if spec.node is None:
-            return total
-        low, size = -(2 ** (spec.node - 1)), 2**spec.node
-        return (total - low) % size + low if spec.overflow == "wrap" else max(low, min(low + size - 1, total))
-
-    todo = summands + ([spec.constant] if spec.constant else [])
-    while len(todo) > 1:
-        if spec.order == "sequence":
-            todo = [node(todo[0] + todo[1]), *todo[2:]]
-        else:
-            odd = [node(todo[-1])] if len(todo) % 2 else []
-            todo = [node(todo[i] + todo[i + 1]) for i in range(0, len(todo) - 1, 2)] + odd
-    return todo[0]
+from model.spec import AdderTreeSpec, Format, Order, Overflow, Rounding, ShiftNormSpec, SumSpec
+from tests.model.plain_sums import plain_sum
 
 
 @st.composite
-def sums(draw: st.DrawFn) -> tuple[SumSpec, list[int]]:
-    node = draw(st.integers(2, 20))
-    number = st.integers(-(1 << (node - 1)), (1 << (node - 1)) - 1)
+def sums(draw: st.DrawFn) -> tuple[AdderTreeSpec, list[int]]:
+    width = draw(st.integers(1, 20))
+    number = st.integers(-(1 << width), 1 << width)  # some too large for a node
     ranges = [(min(r), max(r)) for r in draw(st.lists(st.tuples(number, number), min_size=1, max_size=12))]
-    spec = SumSpec(
-        ranges=tuple(ranges),
-        constant=draw(st.just(0) | number),
+    rule = SumSpec(
+        width=draw(st.just(width) | st.none()),
         order=draw(st.sampled_from(Order)),
-        node=draw(st.just(node) | st.none()),
         overflow=draw(st.sampled_from(Overflow)),
+        fan_in=draw(st.integers(2, 5)),
         shift=draw(st.integers(0, 3)),
+        unit=draw(st.none() | st.integers(1, 9)),
     )
+    spec = AdderTreeSpec(ranges=tuple(ranges), constant=draw(st.just(0) | number), rule=rule)
     return spec, [draw(st.sampled_from(r) | st.integers(*r)) for r in ranges]
 
 
 @given(sums())
 def test_a_sum_is_that_of_plain_integers_and_in_the_propagated_range(case):
     spec, summands = case
-    expected = plain_sum(spec, summands)
-    assert spec.compute(**{f"x{i}": v for i, v in enumerate(summands)}) == expected
+    expected, saturated = plain_sum(spec.rule, summands + [spec.constant] * (spec.constant != 0))
+    values = {f"x{i}": v for i, v in enumerate(summands)}
+    assert spec.compute(**values) == expected
     assert spec.format.min <= expected <= spec.format.max
-    assert spec.fold(np.array([summands, summands]).T).tolist() == [expected, expected]
+    assert spec.saturations(**values).tolist() == saturated
+    assert spec.rule.fold(np.array([summands, summands]).T).shape == (2,)
 
 
 def test_the_order_decides_what_saturates():
     summands = [100, 100, -100, -100]
-    ranges = ((-128, 127),) * 4
-    assert SumSpec(ranges=ranges, node=8).fold(summands) == 127 - 128
-    assert SumSpec(ranges=ranges, node=8, order=Order.SEQUENCE).fold(summands) == 127 - 200
-    assert SumSpec(ranges=ranges, node=8, overflow=Overflow.WRAP).fold(summands) == 0
-    assert SumSpec(ranges=ranges).fold(summands) == 0
+    assert SumSpec(width=8).fold(summands) == 127 - 128
+    assert SumSpec(width=8, order="sequence").fold(summands) == 127 - 200
+    assert SumSpec(width=8, fan_in=3).fold(summands) == 0
+    assert SumSpec(width=8, order="sequence", fan_in=3).fold([100, 50, 50, -100, -100, -100]) == -128
+    assert SumSpec(width=8, overflow="wrap").fold(summands) == 0
+    assert SumSpec(width=None).fold(summands) == 0
+
+
+def test_chunks_are_filled_with_zeros_and_added_one_after_the_other():
+    rule = SumSpec(width=8, shift=1, unit=4)
+    assert rule.fold([40, 40, 40, 40, 40]) == 40 + 10  # 40 / 4, though there is but one summand
+    assert rule.levels(4) == 2
+    assert rule.levels(5) == 3
+    assert SumSpec(width=8, unit=2).fold([100, 100, 100, 100, -100, -100]) == 127 - 128
+    assert SumSpec(width=8, unit=1).fold([200, -100]) == 127 - 100
+
+
+def test_a_single_summand_that_is_left_is_shifted_and_narrowed_like_the_rest():
+    assert SumSpec(width=8, shift=1).fold([1, 3, 8]) == (2 + 4) >> 1
+    assert SumSpec(width=8).fold([0, 0, 200]) == 127
+    assert SumSpec(width=8, shift=1).fold([200]) == 127
+    assert SumSpec(width=8, shift=1, order="sequence").fold([200]) == 127
 
 
 @pytest.mark.parametrize("order", Order)
-@pytest.mark.parametrize("ranges", [((-4, 3),) * 4, ((0, 3), (-1, 2), (-4, -2), (1, 3)), ((-1, 1),) * 5])
-def test_a_node_overflows_by_its_range_exactly_where_some_input_makes_it(order, ranges):
+@pytest.mark.parametrize("fan_in", [2, 3])
+@pytest.mark.parametrize("ranges", [((-4, 3),) * 4, ((0, 3), (-1, 2), (-4, -2), (1, 3)), ((-1, 1),) * 5, ((0, 5),)])
+def test_a_node_overflows_by_its_range_exactly_where_some_input_makes_it(order, fan_in, ranges):
     """Every input, and every node: its ranges before and after the clamp are reached at both ends."""
-    spec = SumSpec(ranges=ranges, node=3, order=order)
+    spec = AdderTreeSpec(ranges=ranges, rule=SumSpec(width=3, order=order, fan_in=fan_in))
     inputs = np.array(list(itertools.product(*(range(low, high + 1) for low, high in ranges)))).T
     seen = []
 
-    def join(a: np.ndarray, b: np.ndarray | None) -> np.ndarray:
-        assert b is not None
-        seen.append((a + b, np.clip(a + b, -4, 3)))
-        return seen[-1][1]
+    def node(members: Sequence[np.ndarray], shift: int, level: int) -> np.ndarray:
+        total = np.asarray(sum(members))
+        seen.append((level, total, np.clip(total, -4, 3)))
+        return seen[-1][2]
 
-    spec.walk(list(inputs), join)
-    for node, (before, after) in zip(spec.nodes, seen, strict=True):
-        assert node.before == (before.min(), before.max())
-        assert node.after == (after.min(), after.max())
+    spec.rule.walk(list(inputs), node)
+    for found, (level, before, after) in zip(spec.nodes, seen, strict=True):
+        assert found.level == level
+        assert found.before == (before.min(), before.max())
+        assert found.after == (after.min(), after.max())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width": 0}, "Node width of a sum must be 1 to 62 bits, not 0"),
+        ({"width": 63}, "Node width of a sum must be 1 to 62 bits, not 63"),
+        ({"shift": -1}, "Shift of a sum must be 0 to 62, not -1"),
+        ({"fan_in": 1}, "Fan-in of a sum must be at least 2, not 1"),
+        ({"unit": 0}, "Unit of a sum must be at least 1, not 0"),
+        ({"order": "list"}, "Order of a sum must be tree or sequence, not 'list'"),
+        ({"overflow": "clip"}, "Overflow of a sum must be saturate or wrap, not 'clip'"),
+    ],
+)
+def test_what_a_rule_cannot_be(change, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        SumSpec(**change)
 
 
 @pytest.mark.parametrize(
@@ -91,16 +112,13 @@ def test_a_node_overflows_by_its_range_exactly_where_some_input_makes_it(order, 
     [
         ({"ranges": ()}, "Number of summands must be at least 1, not 0"),
         ({"ranges": ((3, 1),)}, "Format range must be ordered, not 3 to 1"),
-        ({"node": 0}, "Node width of a sum must be 1 to 62 bits, not 0"),
-        ({"node": 7}, "Node width of this sum must be at least 8 bits, not 7"),
-        ({"node": 8, "constant": 128}, "Node width of this sum must be at least 9 bits, not 8"),
-        ({"shift": -1}, "Shift of a sum must be at least 0, not -1"),
         ({"constant": 1 << 62}, "Format width must be 1 to 62 bits, not 63"),
+        ({"ranges": ((0, 1 << 61),) * 2}, "Format width must be 1 to 62 bits, not 63"),
     ],
 )
-def test_what_a_sum_cannot_be(change, message):
+def test_what_a_unit_cannot_be(change, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
-        SumSpec(**{"ranges": ((-128, 127),) * 2, **change})
+        AdderTreeSpec(**{"ranges": ((-128, 127),) * 2, "rule": SumSpec(), **change})
 
 
 @given(st.integers(1, 12), st.integers(0, 6), st.integers(-500, 500), st.integers(-4, 10), st.integers(0, 8), st.data())

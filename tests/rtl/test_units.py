@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.spec import (
+    AdderTreeSpec,
     BitSumSpec,
     ConstantMultiplierSpec,
     FixedSpec,
@@ -23,14 +24,12 @@ from model.spec import (
     MlbSpec,
     MultiplierSpec,
     NarrowSpec,
-    Order,
     Overflow,
     PopcountSpec,
     PwlSpec,
     ReconstructSpec,
     Rounding,
     ShiftNormSpec,
-    SumSpec,
     XnorDotSpec,
     XnorMultiplierSpec,
 )
@@ -148,37 +147,7 @@ RANGES = st.tuples(st.integers(-100, 50), st.integers(0, 100)).map(lambda r: (r[
 @given(st.lists(RANGES, min_size=1, max_size=9), st.integers(-500, 500), STAGES, FINALS)
 def test_adder_tree(ranges, constant, stages, final):
     full = [(Format.covering(*r).min, Format.covering(*r).max) for r in ranges]
-    check(AdderTree(SumSpec(ranges=tuple(full), constant=constant), stages, final))
-
-
-@st.composite
-def limited_sums(draw: st.DrawFn) -> SumSpec:
-    """Sums of which some nodes may overflow; the ports have no values but those in the ranges."""
-    node = draw(st.integers(2, 8))
-    numbers = st.builds(Format, st.integers(1, node), st.just(0), st.just(True))
-    numbers |= st.builds(Format, st.integers(1, node - 1), st.just(0), st.just(False))
-    return SumSpec(
-        ranges=tuple((n.min, n.max) for n in draw(st.lists(numbers, min_size=1, max_size=9))),
-        constant=draw(st.just(0) | st.integers(-1 << (node - 1), (1 << (node - 1)) - 1)),
-        order=draw(st.sampled_from(Order)),
-        node=draw(st.just(node) | st.none()),
-        overflow=draw(st.sampled_from(Overflow)),
-        shift=draw(st.sampled_from([0, 0, 1, 2])),
-    )
-
-
-@settings(max_examples=60)
-@given(limited_sums(), STAGES, FINALS, st.booleans())
-def test_sums_in_a_written_order(spec, stages, final, prune):
-    check(AdderTree(spec, stages, final, prune), count=100)
-
-
-@pytest.mark.parametrize("final", get_args(FinalAdder))
-@pytest.mark.parametrize("order", Order)
-def test_a_saturating_sum_is_right_for_every_input(order, final):
-    check(AdderTree(SumSpec(ranges=((-4, 3),) * 4, order=order, node=3), 0, final), count=1 << 12)
-    check(AdderTree(SumSpec(ranges=((0, 3),) * 6, order=order, node=3), 0, final), count=1 << 12)  # too large only
-    check(AdderTree(SumSpec(ranges=((-4, 3), (0, 1)) * 3, order=order, node=3), 0, final), count=1 << 12)  # by one
+    check(AdderTree(AdderTreeSpec(ranges=tuple(full), constant=constant), stages, final))
 
 
 @few

@@ -13,9 +13,10 @@ from rtl.unit import Unit
 from sim.vectors import Vectors, unit_vectors
 
 
-def simulate(unit: Unit, vectors: Vectors) -> NDArray[np.int64]:
-    """Outputs ``o`` in Amaranth's simulator, a row a vector: a vector a cycle, its output ``latency`` cycles on."""
-    count, output = len(next(iter(vectors.values()))), unit.o  # type: ignore[attr-defined]
+def simulate(unit: Unit, vectors: Vectors, output: Any = None) -> NDArray[np.int64]:
+    """Outputs in Amaranth's simulator (of ``o``, if not told), a row a vector: a vector a cycle, ``latency`` later."""
+    count = len(next(iter(vectors.values())))
+    output = unit.o if output is None else output  # type: ignore[attr-defined]
     seen: list[int | list[int]] = []
 
     async def bench(ctx: Any) -> None:

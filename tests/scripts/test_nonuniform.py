@@ -14,8 +14,9 @@ from rtl.knq import KnqQuantizer
 from rtl.plain_nonuniform import PlainKnqQuantizer, RoundTrip
 from scripts import bench_nonuniform, proofs
 from scripts.bench_rtl import Line
+from scripts.claim import Claim
+from scripts.claims_nonuniform import nonuniform
 from scripts.cli import app
-from scripts.proofs import Claim
 from synth.errors import SynthError
 from synth.registry import build
 
@@ -88,7 +89,7 @@ def test_every_input_is_tried_of_all_layers(tmp_path):
 
 
 def test_claims_are_of_all_units_and_differ():
-    claims = [(claim.claim, claim.size) for claim in proofs.quantization()]
+    claims = [(claim.claim, claim.size) for claim in nonuniform()]
     assert len(set(claims)) == len(claims)
     assert {claim[:2] for claim, _ in claims} == {"QE", "CE", "QK", "CK", "co"}
 

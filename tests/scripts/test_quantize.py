@@ -102,14 +102,16 @@ def test_bits_given_and_layers_by_name(state, tmp_path):
 
 
 def test_for_people_and_fine_tuned(state, tmp_path):
-    result = run(
-        "quantize", NET, "--state", state, "--out", tmp_path, "--bits", "2", "--scheme", "enq", "--finetune", 1
-    )
+    tuning = ("--finetune", 1, "--weight-bits", 6)
+    result = run("quantize", NET, "--state", state, "--out", tmp_path, "--bits", "2", "--scheme", "enq", *tuning)
     assert result.exit_code == 0, result.stderr
     found = json.loads((tmp_path / "result.json").read_text())
     assert f"{100 * found['finetuned']['accuracy_test']:.2f} %" in result.stdout
     assert f"Next: xnorforge synth --unit enq_quantizer --set layers={tmp_path / 'layers.json'}" in result.stdout
-    digits_net().load_state_dict(torch.load(tmp_path / "finetuned.pt", weights_only=True))
+    weights = torch.load(tmp_path / "finetuned.pt", weights_only=True)
+    digits_net().load_state_dict(weights)
+    assert max(len(each.unique()) for each in weights.values()) <= 1 << 6
+    assert [name for name in files(tmp_path) if name.startswith("tuned-")]  # where it would go on
 
 
 def test_what_it_writes_can_be_synthesized(state, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 from model.random_network import random_network
 from model.spec import (
+    AdderTreeSpec,
     Datapath,
     Format,
     MlbQuantizerSpec,
@@ -16,7 +17,6 @@ from model.spec import (
     NarrowSpec,
     PopcountSpec,
     PwlSpec,
-    SumSpec,
     TableSpec,
 )
 from model.spec import ThresholdSpec as Thresholds
@@ -39,7 +39,7 @@ MLB = MlbSpec(factors=(27, 9, 4), frac=6, offset=32)
 TANH = PwlSpec.fit("tanh", source=Format(7, 4), target=Format(8, 7), segments=16)
 THRESHOLDS = Thresholds(narrow=NarrowSpec(source=Format(12, 7), target=TANH.source), activation=TANH, mlb=MLB)
 QUANTIZER = MlbQuantizerSpec(source=Format(9, 7), mlb=MLB)
-SUM = SumSpec(ranges=((-8, 7),) * 4, constant=-3)
+SUM = AdderTreeSpec(ranges=((-8, 7),) * 4, constant=-3)
 LSTM = random_network(a=2)[0].spec().layers[0]
 
 

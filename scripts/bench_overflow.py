@@ -1,0 +1,181 @@
+"""Speed of sums by limited adders: ratios to the plain matrix product of the same shape, in one run.
+
+Example: python -m scripts.bench_overflow --json
+Every round times the plain product, ours and the naive way one after the other; medians count. The naive way is the
+Hadamard product and the tree, level by level (the simulation of Li et al., who report 5.2 times the plain product).
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import torch
+import typer
+from rich.table import Table
+from torch import Tensor
+from torch.nn import functional
+
+from model.sums import SumSpec, summed_product
+from scripts.console import Json, command, emit_json, err, out
+
+Product = Callable[[Tensor, Tensor, SumSpec], Tensor]
+
+WARM_UP = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One row of the benchmark: what is summed, and how."""
+
+    terms: int
+    bits: int
+    spec: SumSpec
+    signed: bool = False
+
+
+def settings() -> list[Setting]:
+    """The paper's setting, tight nodes, and the other rules; at 256 and 1,024 inputs."""
+    return [
+        setting
+        for terms in (256, 1024)
+        for setting in (
+            Setting(terms=terms, bits=8, spec=SumSpec(width=16)),
+            Setting(terms=terms, bits=8, spec=SumSpec(width=12)),
+            Setting(terms=terms, bits=1, spec=SumSpec(width=8)),
+            Setting(terms=terms, bits=8, spec=SumSpec(width=8), signed=True),
+            Setting(terms=terms, bits=8, spec=SumSpec(width=16, overflow="wrap")),
+            Setting(terms=terms, bits=8, spec=SumSpec(width=16, order="sequence")),
+            Setting(terms=terms, bits=8, spec=SumSpec(width=12, order="sequence")),
+            Setting(terms=terms, bits=8, spec=SumSpec(width=12, fan_in=4)),
+            Setting(terms=terms, bits=8, spec=SumSpec(width=12, shift=1)),
+            Setting(terms=terms, bits=8, spec=SumSpec(width=12, unit=64)),
+        )
+    ]
+
+
+def naive_product(x: Tensor, w: Tensor, spec: SumSpec) -> Tensor:
+    """Every product, then every level: (batch, outputs, terms) at once; only trees of two that saturate."""
+    if spec.limit is None or spec != SumSpec(width=spec.width):
+        raise ValueError(f"Naive product must be of a saturating tree of two, not {spec!r}")
+    level = x[:, None, :] * w
+    while level.shape[-1] > 1:
+        odd = level[..., level.shape[-1] // 2 * 2 :]
+        pairs = level[..., : level.shape[-1] // 2 * 2].unflatten(-1, (-1, 2)).sum(-1)
+        level = torch.cat([pairs, odd], -1).clamp(spec.limit.min, spec.limit.max)
+    return level[..., 0]
+
+
+def plain_product(x: Tensor, w: Tensor, spec: SumSpec) -> Tensor:
+    """What all are compared with."""
+    return functional.linear(x, w)
+
+
+def medians(ways: Sequence[Callable[[], object]], rounds: Sequence[int]) -> list[float]:
+    """Median seconds of CPU of each way, by so many rounds of it; the ways take turns."""
+    taken: list[list[float]] = [[] for _ in ways]
+    for turn in range(max(rounds) + WARM_UP):
+        for way, times, most in zip(ways, taken, rounds, strict=True):
+            if len(times) < most:
+                start = time.process_time()
+                way()
+                if turn >= min(WARM_UP, most):
+                    times.append(time.process_time() - start)
+    return [statistics.median(times) for times in taken]
+
+
+def measure(setting: Setting, batch: int, outputs: int, rounds: int, naive_rounds: int) -> list[dict[str, object]]:
+    """Forward, and forward and backward, of one setting; seed 0."""
+    generator = torch.Generator().manual_seed(0)
+    low = -(1 << (setting.bits - 1)) if setting.signed else 0
+    x = torch.randint(low, low + (1 << setting.bits), (batch, setting.terms), generator=generator).float()
+    w = torch.randint(0, 2, (outputs, setting.terms), generator=generator).float() * 2 - 1
+    grad = torch.randn(batch, outputs, generator=generator)
+    leaves = x.clone().requires_grad_(), w.clone().requires_grad_()
+    spec = setting.spec
+    overflowing = float((summed_product(x, w, spec) != functional.linear(x, w)).float().mean())
+
+    def forward(product: Product) -> Callable[[], object]:
+        return lambda: product(x, w, spec)
+
+    def both(product: Product) -> Callable[[], object]:
+        def run() -> None:
+            for leaf in leaves:
+                leaf.grad = None
+            product(*leaves, spec).backward(grad)
+
+        return run
+
+    cases = []
+    for name, way in (("forward", forward), ("forward + backward", both)):
+        # Autograd would keep gigabytes of the naive way.
+        naive = [way(naive_product)] if name == "forward" and spec == SumSpec(width=spec.width) and naive_rounds else []
+        plain_s, exact_s, *rest = medians(
+            [way(plain_product), way(summed_product), *naive], [rounds, rounds, *([naive_rounds] if naive else [])]
+        )
+        case = {
+            "shape": {"batch": batch, "outputs": outputs, "terms": setting.terms, "bits": setting.bits},
+            "spec": {key: value for key, value in asdict(spec).items() if value is not None},
+            "pass": name,
+            "overflowing": overflowing,
+            "plain_s": plain_s,
+            "exact_s": exact_s,
+            "ratio": exact_s / plain_s,
+            "naive_ratio": rest[0] / exact_s if rest else None,
+        }
+        case["shape"]["signed"] = setting.signed
+        cases.append(case)
+    return cases
+
+
+@command
+def main(
+    batch: Annotated[int, typer.Option(min=1)] = 128,
+    outputs: Annotated[int, typer.Option(min=1)] = 512,
+    rounds: Annotated[int, typer.Option(min=1, help="Timed rounds; the median counts.")] = 25,
+    naive_rounds: Annotated[int, typer.Option(min=0, help="Rounds of the naive way; 0 to leave it out.")] = 3,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of all.")] = 1,
+    json: Json = False,
+) -> None:
+    """Median CPU time of products by limited adders, its ratio to the plain product, and the naive way's to it."""
+    torch.set_num_threads(threads)
+    cases = []
+    for setting in settings():
+        err.print(f"timing {setting.terms} inputs of {setting.bits} bits, {setting.spec}")
+        cases += measure(setting, batch, outputs, rounds, naive_rounds)
+    if json:
+        return emit_json({"torch": torch.__version__, "threads": threads, "cases": cases})
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("inputs", "bits", "nodes", "pass", "overflowing", "plain ms", "ours ms", "ratio", "naive / ours"):
+        grid.add_column(heading, justify="left" if heading in ("nodes", "pass") else "right")
+    for case in cases:
+        shape, naive = case["shape"], case["naive_ratio"]
+        grid.add_row(
+            f"{shape['terms']:,}",
+            f"{shape['bits']}{' signed' if shape['signed'] else ''}",
+            described(case["spec"]),
+            case["pass"],
+            f"{100 * case['overflowing']:.0f} %",
+            f"{1000 * case['plain_s']:.2f}",
+            f"{1000 * case['exact_s']:.2f}",
+            f"{case['ratio']:.2f}",
+            f"{naive:.0f}" if naive else "",
+        )
+    out.print(f"batch {batch}, {outputs} outputs, weights +-1, {threads} thread(s), CPU time, seed 0")
+    out.print(grid)
+
+
+def described(spec: dict[str, object]) -> str:
+    """What of a rule is not the default, and its width."""
+    more = [f"fan-in {spec['fan_in']}"] if spec["fan_in"] != 2 else []
+    more += [f"shift {spec['shift']}"] if spec["shift"] else []
+    more += [f"unit {spec['unit']}"] if "unit" in spec else []
+    more += ["wrapping"] if spec["overflow"] == "wrap" else []
+    return ", ".join([f"{spec['order']} of {spec['width']} bits", *more])
+
+
+if __name__ == "__main__":
+    typer.run(main)
