@@ -49,7 +49,7 @@ def limited_sums(draw: st.DrawFn) -> AdderTreeSpec:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(limited_sums(), STAGES, FINALS, st.booleans())
 def test_sums_in_a_written_order(spec, stages, final, prune):
     check(AdderTree(spec, stages, final, prune), count=100)
