@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from model import checkpoint
 from model.config import TrainingError
 
 Progress = Callable[[int, int, float], None]  #: epochs done, of, training loss
@@ -91,7 +91,7 @@ def fit(
             total += loss.item() * len(chosen)
         if path is not None:
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch + 1}
-            save({**state, "identity": identity}, path)
+            checkpoint.save({**state, "identity": identity}, path)
         progress(epoch + 1, config.epochs, total / len(x))
     network.eval()
 
@@ -118,27 +118,13 @@ def digest(*tensors: Tensor) -> str:
     return found.hexdigest()
 
 
-def save(state: object, path: Path) -> None:
-    """Write a checkpoint; an older one is replaced only when the new one is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    try:
-        torch.save(state, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def _continue(path: Path | None, identity: dict, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
     """Epochs that a checkpoint holds; the network and the optimizer get what it says."""
     if path is None or not path.exists():
         return 0
-    try:
-        state = torch.load(path, weights_only=True)
-        if state["identity"] != identity:
-            return 0
-    except Exception:  # a damaged checkpoint shows in many ways
-        raise TrainingError(f"Checkpoint must be a readable one, not {str(path)!r}; remove it to begin again") from None
+    state = checkpoint.load(path, "identity", "network", "optimizer")
+    if state["identity"] != identity:
+        return 0
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     return state["epoch"]

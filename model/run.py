@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
-import zipfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model import checkpoint
 from model.config import TrainConfig, TrainingError
 from model.data import Dataset
 from model.factors import Factors
@@ -39,24 +38,6 @@ OF_FLOAT = (
 )
 
 
-def _checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint, read and checked.
-
-    Raises
-    ------
-    TrainingError
-        If it is damaged.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:  # PyTorch does not check its own checksums
-            if damaged := archive.testzip():
-                raise zipfile.BadZipFile(damaged)
-        stored = torch.load(path, weights_only=True)
-        return {**stored, "identity": dict(stored["identity"]), "phases": dict(stored["phases"])}
-    except Exception:
-        raise TrainingError(f"Checkpoint must be a readable one, not {str(path)!r}; remove it to begin again") from None
-
-
 class Run:
     """The checkpoint of one run and the training loop over it."""
 
@@ -71,7 +52,7 @@ class Run:
         self.state: dict[str, Any] = {"identity": self.identity, "phases": {}}
         self.path = folder / "checkpoint.pt"
         if self.path.exists():
-            stored = _checkpoint(self.path)
+            stored = checkpoint.load(self.path, "identity", "phases")
             if key := self._difference(stored["identity"]):
                 raise TrainingError(
                     f"Run in {folder} must be continued with {key} = {stored['identity'].get(key)!r}, not "
@@ -97,7 +78,7 @@ class Run:
         path = folder / "checkpoint.pt"
         if not path.exists():
             raise TrainingError(f"Run with the float network must hold checkpoint.pt, and {folder} does not")
-        stored = _checkpoint(path)
+        stored = checkpoint.load(path, "identity", "phases")
         if key := self._difference(stored["identity"], OF_FLOAT):
             raise TrainingError(
                 f"Run with the float network must have {key} = {self.identity.get(key)!r}, "
@@ -183,10 +164,4 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        try:
-            torch.save(self.state, partial)
-            os.replace(partial, self.path)
-        finally:
-            partial.unlink(missing_ok=True)
+        checkpoint.save(self.state, self.path)

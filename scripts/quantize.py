@@ -10,12 +10,13 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from model.classifier import FitConfig, save
+from model.checkpoint import save
+from model.classifier import FitConfig
 from model.image_data import load
 from model.nonuniform.evaluate import Evaluator
 from model.nonuniform.finetune import finetune
 from model.nonuniform.picture import draw
-from model.nonuniform.schemes import ENQS, KNQS, Scheme
+from model.nonuniform.schemes import ENQS, KNQS, Scheme, check_delta
 from model.nonuniform.search import Found
 from model.nonuniform.stored import Stored
 from model.nonuniform.workflow import (
@@ -35,15 +36,14 @@ from scripts.console import Json, UsageError, command, emit_json, err, given, ou
 UNITS: dict[Scheme, str] = {**dict.fromkeys(ENQS, "enq_quantizer"), **dict.fromkeys(KNQS, "knq_quantizer")}
 
 
-def parse_bits(text: str | None, layers: int) -> list[int] | None:
-    """``B`` for all layers, or ``B,B,...``."""
+def parse_bits(text: str | None) -> list[int] | None:
+    """``B``, or ``B,B,...``."""
     if text is None:
         return None
     try:
-        bits = [int(each) for each in text.split(",")]
+        return [int(each) for each in text.split(",")]
     except ValueError:
         raise UsageError(f"Bits must be a number, or numbers separated by commas, not {text!r}") from None
-    return bits * layers if len(bits) == 1 else bits
 
 
 @command
@@ -87,6 +87,8 @@ def quantize(
         weight_bits=weight_bits,
         layers=tuple(layer) if layer else None,
     )
+    given_bits = parse_bits(bits)
+    check_delta(delta)
     network, images = load_model(model, state), load(data, data_root)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} {task.fields[what]}"))
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -100,7 +102,7 @@ def quantize(
         )
         task = bar.add_task(f"search {scheme}", total=None, what="evaluations")
         prepared.quantizer.on_evaluation = lambda count: bar.update(task, completed=count)
-        choice, found = chosen(prepared, scheme, parse_bits(bits, len(prepared.quantizer.layers)), delta, limit)
+        choice, found = chosen(prepared, scheme, given_bits, delta, limit)
         result = {"model": model, "data": images.name, "delta": delta, "q_bits": q_bits, "weight_bits": weight_bits}
         result |= describe(prepared, scheme, choice)
         others = {}
@@ -141,9 +143,10 @@ def quantize(
 def chosen(
     prepared: Prepared, scheme: Scheme, bits: list[int] | None, delta: float, limit: int
 ) -> tuple[Sequence[Stored], Found | None]:
-    """The storage asked for, or the one that a search finds."""
+    """The storage asked for, one number of bits for all layers or one a layer, or the one that a search finds."""
     if bits is not None:
-        return prepared.quantizer.storage(scheme, bits), None
+        each = bits * len(prepared.quantizer.layers) if len(bits) == 1 else bits
+        return prepared.quantizer.storage(scheme, each), None
     choice, found = prepared.quantizer.search(scheme, delta, limit)
     if choice is None:
         raise UsageError(f"Loss of accuracy must be allowed to be above {delta!r} with {scheme}: {found.note}")

@@ -59,6 +59,12 @@ def sqnr(histogram: Histogram, stored: Stored) -> float:
     return 10 * math.log10(signal / power) if signal and power else math.inf
 
 
+def check_delta(delta: float) -> None:
+    """Raises QuantizationError if a loss of accuracy is not 0 to 1."""
+    if not 0 <= delta <= 1:
+        raise QuantizationError(f"Loss of accuracy delta must be 0 to 1, not {delta!r}")
+
+
 class Quantizer:
     """One network, its calibration and its evaluation: what the schemes need to make choices.
 
@@ -123,8 +129,7 @@ class Quantizer:
         QuantizationError
             If delta is not 0 to 1.
         """
-        if not 0 <= delta <= 1:
-            raise QuantizationError(f"Loss of accuracy delta must be 0 to 1, not {delta!r}")
+        check_delta(delta)
 
         def enough(choice: Sequence[Storage]) -> bool:
             self._asked += 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import math
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,9 +18,10 @@ from model.image_data import Images
 from model.nonuniform.centroids import Rule, lloyd_centroids, optimal_centroids, squared_error
 from model.nonuniform.evaluate import Evaluator, calibrate, fix_weights
 from model.nonuniform.hooks import QuantizationError, find_layers
-from model.nonuniform.memory import layer_bits, normalized, total_bits
+from model.nonuniform.memory import FLOAT_BITS, layer_bits, normalized, total_bits
 from model.nonuniform.schemes import ENQS, KNQS, Quantizer, Scheme, sqnr
-from model.nonuniform.stored import Storage, Stored
+from model.nonuniform.stored import Half, Storage, Stored, check_q_bits
+from model.spec.files import replacing
 from model.spec.nonuniform import LayersSpec
 from model.spec.nonuniform_file import save as save_layers
 
@@ -56,6 +56,7 @@ class Settings:
     layers: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        check_q_bits(self.q_bits)
         for name, value in (("calibration", self.calibration), ("validation", self.validation)):
             if not value >= 1:
                 raise QuantizationError(f"Number of {name} images must be at least 1, not {value!r}")
@@ -195,7 +196,8 @@ def describe(prepared: Prepared, scheme: Scheme, choice: Sequence[Stored]) -> di
 
 def compare(found: dict[str, Any], others: dict[str, int], layers: Sequence[Any]) -> dict[str, float]:
     """NNB: bits as a multiple of those of other schemes, and of half and single precision."""
-    plain = {"half": total_bits(layers, [16] * len(layers)), "float": total_bits(layers, [32] * len(layers))}
+    widths = {"half": Half.bits, "float": FLOAT_BITS}
+    plain = {name: total_bits(layers, [bits] * len(layers)) for name, bits in widths.items()}
     return {name: round(normalized(found["bits"], of), 4) for name, of in (others | plain).items()}
 
 
@@ -209,13 +211,8 @@ def hardware(scheme: Scheme, choice: Sequence[Stored], names: Sequence[str], pat
 
 def write_json(found: dict[str, Any], path: Path) -> None:
     """Write plain values; an older file is replaced only when the new one is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    try:
+    with replacing(path) as partial:
         partial.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def part(images: Images, name: str, count: int | None) -> tuple[Tensor, Tensor]:

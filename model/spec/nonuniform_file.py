@@ -9,12 +9,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from model.spec.files import replacing
 from model.spec.nonuniform import EnqSpec, KnqSpec, LayersSpec
 
 SCHEMA_VERSION = 1
@@ -40,17 +39,8 @@ def save(path: Path, layers: LayersSpec, names: Sequence[str]) -> None:
     ]
     text = ",\n".join(f"    {json.dumps(row)}" for row in rows)
     head = f'  "schema_version": {SCHEMA_VERSION},\n  "kind": "{kind}",\n  "q_bits": {layers.q_bits},\n'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as handle:
-            os.fchmod(descriptor, 0o644)
-            handle.write(f'{{\n{head}  "layers": [\n{text}\n  ]\n}}\n')
-            handle.flush()
-            os.fsync(descriptor)
-        os.replace(partial, path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+    with replacing(path) as partial:
+        partial.write_text(f'{{\n{head}  "layers": [\n{text}\n  ]\n}}\n', encoding="utf-8")
 
 
 def load(path: Path) -> tuple[LayersSpec, tuple[str, ...]]:
