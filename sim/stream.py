@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from rtl.streamed import Streamed
 from rtl.unit import Unit
-from rtl.verilog import emit
 from sim.runner import run_bench
 from sim.simulators import SimulatorName
-from sim.unit import TOP, UnitResult
+from sim.unit import TOP, UnitResult, written
 from sim.vectors import Vectors, unit_vectors
 
 PATIENCE = 1000  #: cycles without a transfer
@@ -45,16 +44,12 @@ def simulate_stream(
     """
     vectors = unit_vectors(golden, count, seed)
     expected = np.asarray(golden.spec.compute(**vectors))
-    folder.mkdir(parents=True, exist_ok=True)
-    if verilog is None:
-        verilog = folder / f"{TOP}.v"
-        verilog.write_text(emit(unit, TOP))
     ports = ("i__valid", "i__payload", "i__ready", "o__valid", "o__payload", "o__ready", "clk", "rst")
     columns = {"write": [1] * len(words), **{name: [word[n] for word in words] for n, name in enumerate(_WORD)}}
     writes = {name: np.array(column, np.int64) for name, column in columns.items() if name in unit.signature.members}
     got = run_bench(
         "sim.bench_stream",
-        sources=[verilog],
+        sources=[verilog or written(unit, folder)],
         top=TOP,
         folder=folder,
         simulator=simulator,

@@ -49,11 +49,7 @@ def simulate_unit(
     """
     vectors = unit_vectors(unit, count, seed)
     expected = np.asarray(unit.spec.compute(**vectors))
-    folder.mkdir(parents=True, exist_ok=True)
-    if verilog is None:
-        verilog = folder / f"{TOP}.v"
-        verilog.write_text(emit(unit, TOP))
-    got = run_unit(unit, vectors, verilog=verilog, folder=folder, simulator=simulator)
+    got = run_unit(unit, vectors, verilog=verilog or written(unit, folder), folder=folder, simulator=simulator)
     wrong = np.argwhere(expected != got)
     first = None
     if len(wrong):
@@ -63,6 +59,14 @@ def simulate_unit(
         inputs = ", ".join(f"{name} = {values[at].tolist()}" for name, values in vectors.items())
         first = f"vector {at} ({inputs}): expected {expected[place]}{element}, got {shown}"
     return UnitResult(compared=len(expected), differing=len(set(wrong[:, 0].tolist())), first_difference=first)
+
+
+def written(unit: Unit, folder: Path) -> Path:
+    """The Verilog of a unit, its top module :data:`TOP`, in a file of ``folder``, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{TOP}.v"
+    path.write_text(emit(unit, TOP))
+    return path
 
 
 def run_unit(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,11 +67,7 @@ class LayersQuantizerSpec:
 
     def compute(self, x: ArrayLike, layer: ArrayLike = 0) -> Ints:
         """Golden function: integers of ``source`` and indices of ``index_bits`` bits in, codes out; any shape."""
-        values, indices = np.broadcast_arrays(np.asarray(x, np.int64), np.asarray(layer))
-        codes = np.zeros(values.shape, np.int64)
-        for index, chosen in enumerate(self.layers.all_taken):
-            codes[indices == index] = chosen.quantize(values[indices == index])
-        return codes
+        return _by_layer(self.layers, x, layer, lambda chosen, values: chosen.quantize(values))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,24 +90,24 @@ class LayersReconstructSpec:
     @property
     def tables(self) -> tuple[tuple[int, ...], ...]:
         """For every index what codes 0, 1, ..., ``2**code_bits - 1`` stand for."""
-        return tuple(layer.points * (1 << self.layers.code_bits - layer.bits) for layer in self.layers.all_taken)
+        return tuple(self._table(layer) for layer in self.layers.all_taken)
 
     @property
     def words(self) -> tuple[tuple[int, int, int], ...]:
         """What a writable table holds, as (layer, code, word): a point, or the shift of an ENQ layer at code 0."""
-        layers = self.layers.layers
         return _numbered(
-            (layer.shift,) if isinstance(layer, EnqSpec) else layer.points * (1 << self.layers.code_bits - layer.bits)
-            for layer in layers
+            (layer.shift,) if isinstance(layer, EnqSpec) else self._table(layer) for layer in self.layers.layers
         )
+
+    def _table(self, layer: EnqSpec | KnqSpec) -> tuple[int, ...]:
+        """Points of every code of the unit; a layer of fewer bits has them again and again."""
+        return layer.points * (1 << self.layers.code_bits - layer.bits)
 
     def compute(self, code: ArrayLike, layer: ArrayLike = 0) -> Ints:
         """Golden function: codes and indices of ``index_bits`` bits in, activations of q_m bits out; any shape."""
-        values, indices = np.broadcast_arrays(np.asarray(code, np.int64), np.asarray(layer))
-        points = np.zeros(values.shape, np.int64)
-        for index, chosen in enumerate(self.layers.all_taken):
-            points[indices == index] = chosen.reconstruct(values[indices == index] & ((1 << chosen.bits) - 1))
-        return points
+        return _by_layer(
+            self.layers, code, layer, lambda chosen, codes: chosen.reconstruct(codes & ((1 << chosen.bits) - 1))
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,14 +129,25 @@ class RoundTripSpec:
 
     def compute(self, code: ArrayLike, layer: ArrayLike = 0) -> Ints:
         """Golden function: the code; one that no x has goes through the functions of both units."""
-        values, indices = np.broadcast_arrays(np.asarray(code, np.int64), np.asarray(layer))
-        points = LayersReconstructSpec(layers=self.layers).compute(values, indices)
-        codes = LayersQuantizerSpec(layers=self.layers).compute(points, indices)
-        for index, chosen in enumerate(self.layers.all_taken):
-            used = chosen.used if isinstance(chosen, KnqSpec) else range(1 << chosen.bits)
-            here = (indices == index) & np.isin(values, used)
-            codes[here] = values[here]
-        return codes
+        points = LayersReconstructSpec(layers=self.layers).compute(code, layer)
+        again = LayersQuantizerSpec(layers=self.layers).compute(points, layer)
+
+        def is_used(chosen: EnqSpec | KnqSpec, codes: Ints) -> Ints:
+            return np.isin(codes, chosen.used if isinstance(chosen, KnqSpec) else range(1 << chosen.bits)).astype(int)
+
+        return np.where(_by_layer(self.layers, code, layer, is_used), code, again)
+
+
+def _by_layer(
+    layers: LayersSpec, x: ArrayLike, index: ArrayLike, function: Callable[[EnqSpec | KnqSpec, Ints], Ints]
+) -> Ints:
+    """``function`` of each x and of the layer that its index takes; any shape."""
+    values, indices = np.broadcast_arrays(np.asarray(x, np.int64), np.asarray(index))
+    found = np.zeros(values.shape, np.int64)
+    for number, chosen in enumerate(layers.all_taken):
+        here = indices == number
+        found[here] = function(chosen, values[here])
+    return found
 
 
 def _padded(layer: EnqSpec | KnqSpec, layers: LayersSpec) -> tuple[int, ...]:
