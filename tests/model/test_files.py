@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,13 +15,19 @@ from model.config import TrainingError
 from model.spec.files import replacing
 
 
+def broken_off(path: Path) -> None:
+    """Ctrl-C while a file is written."""
+    with replacing(path) as partial:
+        partial.write_text("ne")
+        raise KeyboardInterrupt
+
+
 def test_an_error_leaves_the_older_file_and_nothing_else(tmp_path):
     path = tmp_path / "folder" / "result.json"
     with replacing(path) as partial:
         partial.write_text("old")
-    with pytest.raises(KeyboardInterrupt), replacing(path) as partial:
-        partial.write_text("ne")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        broken_off(path)
     assert [(each.name, each.read_text()) for each in path.parent.iterdir()] == [("result.json", "old")]
 
 
