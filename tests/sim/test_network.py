@@ -358,7 +358,8 @@ def test_bonn_eeg(data_root, simulator, tmp_path):
     from model.scaling import Scaling
 
     data = load("bonn", data_root)
-    network, _ = random_network(features=8, hidden=4, classes=5, a=2, w=1, pool=Pool.MEAN, steps=64)
+    steps, features = data.x.shape[1:]
+    network, _ = random_network(features=features, hidden=4, classes=5, a=2, w=1, pool=Pool.MEAN, steps=steps)
     samples = stored_samples(Scaling.of(data.x), network.numbers.source, data.part("test")[0][:2])
     result = simulate(
         Schedule(network=network.spec(), folding=Folding(pe=4, simd=99)),
