@@ -28,7 +28,7 @@ from model.layers import MlbNetwork
 from model.scaling import Scaling
 from model.spec import Datapath, Folding, Format, Ints, NetworkSpec, Weights
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 DESIGN = "design.json"
 FILES = ("weights.npz", "samples.npz")
 

@@ -16,10 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.gate_product import Product
 from model.spec import GATES, FixedSpec, LstmSpec, Overflow, PwlSpec, Quantity, Rounding
 
-#: Specification, x^ . wx + b, wh, and the factors of gates, c and h (None: in fixed point), to h^ of every step.
-LstmFunction = Callable[[LstmSpec, Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None], Tensor]
+#: Specification, x^ . wx + b, the product of h^ with wh, and the factors of gates, c and h (None: in fixed point), to
+#: h^ of every step.
+LstmFunction = Callable[[LstmSpec, Tensor, Product, Tensor | None, Tensor | None, Tensor | None], Tensor]
 
 
 def exact_in_float32(lstm: LstmSpec) -> bool:
@@ -117,7 +119,7 @@ def table_index(z: Tensor, lstm: LstmSpec, gate: int) -> Tensor:
 def plain_lstm(
     lstm: LstmSpec,
     zx: Tensor,
-    wh: Tensor,
+    product: Product,
     gates: Tensor | None,
     c_factors: Tensor | None,
     h_factors: Tensor | None,
@@ -130,8 +132,8 @@ def plain_lstm(
         The specification; its factors are those given.
     zx
         ``x^ . wx + b`` of every step, shape (steps, batch, 4 * hidden).
-    wh
-        Reconstructed recurrent weights, shape (4 * hidden, hidden).
+    product
+        That of h^ with the recurrent weights.
     gates, c_factors, h_factors
         Scaling factors, shapes (4, A), (A,), (A,); None where the quantity is in fixed point.
 
@@ -146,7 +148,7 @@ def plain_lstm(
     h, c = stored(zero, lstm.h, h_factors), stored(zero, lstm.c, c_factors)
     named: dict[str, list[Tensor]] = {n: [] for n in ("z", "activation", "gate", "c_raw", "c", "t", "h_raw", "h")}
     for step in range(steps):
-        z = (zx[step] + h @ wh.T).view(batch, 4, lstm.hidden)
+        z = (zx[step] + product(h)).view(batch, 4, lstm.hidden)
         a = [_Pwl.apply(z[:, k], table_index(z[:, k], lstm, k), act.value[k], act.slope[k]) for k in range(4)]
         gate = [stored(a[k], lstm.gates[k], None if gates is None else gates[k]) for k in range(4)]
         i, f, g, o = gate

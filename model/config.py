@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 
 from model.family import FACTOR_RULES, FactorRule, Family
-from model.spec import MAX_LAYERS, MAX_LEVELS, Pool
+from model.spec import MAX_LAYERS, MAX_LEVELS, Pool, SumSpec
 
 
 class TrainingError(ValueError):
@@ -42,6 +42,8 @@ class TrainConfig:
     distill, temperature
         Share of the loss of the network for hardware, 0 to 1, that is its distance from what the float network says
         (Hinton, Vinyals, Dean 2015), and the temperature of both there.
+    adders
+        How BLSTM adds the products of a layer; units of 16 by a tree, if not told.
     jitter
         Largest number of places by which the training sequences of a step are turned in time, all by the same random
         number: samples where steps are frames of one signal (``Dataset.hop``), else steps.
@@ -65,6 +67,7 @@ class TrainConfig:
     distill: float = 0.7
     temperature: float = 2.0
     jitter: int = 0
+    adders: SumSpec = SumSpec(width=16, unit=16)
 
     def __post_init__(self) -> None:
         for name, value in (("activation", self.activation_levels), ("weight", self.weight_levels)):
@@ -98,4 +101,6 @@ class TrainConfig:
 
     def plain(self) -> dict[str, int | float | str]:
         """The configuration as plain values."""
-        return {name: value.value if isinstance(value, Enum) else value for name, value in asdict(self).items()}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {name: value.value if isinstance(value, Enum) else value for name, value in values.items()}
+        return {**plain, "adders": str(self.adders)}

@@ -15,6 +15,7 @@ class Family(StrEnum):
     FLOAT = "float"  #: ``torch.nn.LSTM``, the baseline of accuracy
     FIXED32 = "fixed32"  #: words of 32 bits, the baseline of hardware
     B_LSTM = "b_lstm"  #: x and W_x are binarized by sign alone: one level, factor 1
+    BLSTM = "blstm"  #: W_x and W_h are signs; x and h are words of 8 bits, added by limited adders
     MUBINN1 = "mubinn1"  #: x and W_x are binarized with powers of two
     MUBINN2 = "mubinn2"  #: everything is binarized
 
@@ -32,12 +33,14 @@ WEIGHTS = ("wx", "wh", "b", "dense_w", "dense_b")
 BINARIZED: Mapping[Family, tuple[str, ...]] = {
     Family.FIXED32: (),
     Family.B_LSTM: ("x", "wx"),
+    Family.BLSTM: ("wx", "wh"),
     Family.MUBINN1: ("x", "wx"),
     Family.MUBINN2: ("x", "h", "c", "gates", *WEIGHTS),
 }
 
 #: Rules for the factors of each family, the default first; elsewhere there is no choice.
 FACTOR_RULES: Mapping[Family, tuple[FactorRule, ...]] = {
+    Family.BLSTM: (FactorRule.POW2, FactorRule.FREE),
     Family.MUBINN1: (FactorRule.POW2,),
     Family.MUBINN2: (FactorRule.FREE, FactorRule.POW2),
 }
@@ -45,6 +48,23 @@ FACTOR_RULES: Mapping[Family, tuple[FactorRule, ...]] = {
 
 def _activation(function: str, source: Format, target: Format, segments: int) -> PwlSpec:
     return PwlSpec.fit(function, source=source, target=target, segments=segments)  # type: ignore[arg-type]
+
+
+WORD = Format(32, 20)  #: of a quantity in fixed point, where a family asks for no other
+
+
+def plain_words(word: Format) -> dict[str, Format]:
+    """``word`` for all; of gates and h, which never exceed 1, without the bits that only repeat the sign."""
+    unit = Format(word.frac + 2, word.frac)
+    return {"gates": unit, "h": unit, **dict.fromkeys(("x", "c", *WEIGHTS), word)}
+
+
+def _fitted(unit: Format) -> dict[str, PwlSpec]:
+    """sigmoid and tanh whose results are as fine as ``unit``, the format of a gate."""
+    fine = min(unit.frac, 12)
+    source = Format(fine + 4, fine)  # -8 to 8
+    results = {"sigmoid": Format(unit.frac + 1, unit.frac, signed=False), "tanh": Format(unit.frac + 2, unit.frac)}
+    return {function: _activation(function, source, result, 256) for function, result in results.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +82,8 @@ class NumberChoice:
     gate_offset
         Offset of the sigmoid gates' binarization, a multiple of ``2**-activation_frac``. 0.5 centres it on
         the sigmoid's range; 0 is the paper's, whose first sign is then always +1.
-    word
-        Format of what is stored in fixed point.
-    unit
-        The same for gates and h, which never exceed 1: the word without the bits that only repeat the sign.
+    words
+        Formats of what is stored in fixed point, by name: x, h, c, gates and those of ``WEIGHTS``.
     sigmoid, tanh
         The activation functions.
     """
@@ -75,27 +93,31 @@ class NumberChoice:
     weight_frac: int = 8
     factor_bits: int = 10
     gate_offset: float = 0.5
-    word: Format = Format(32, 20)
-    unit: Format = Format(22, 20)
+    words: Mapping[str, Format] = field(default_factory=lambda: plain_words(WORD))
     sigmoid: PwlSpec = field(
         default_factory=lambda: _activation("sigmoid", Format(10, 6), Format(8, 8, signed=False), 32)
     )
     tanh: PwlSpec = field(default_factory=lambda: _activation("tanh", Format(9, 6), Format(8, 7), 32))
 
     @classmethod
-    def of(cls, family: Family, word: Format = word) -> NumberChoice:
+    def of(cls, family: Family, word: Format = WORD) -> NumberChoice:
         """The choice for a family; where gates are in fixed point, the activations are as fine as ``word``."""
         if "gates" in BINARIZED[family]:
             return cls()
-        unit, fine = Format(word.frac + 2, word.frac), min(word.frac, 12)
-        source = Format(fine + 4, fine)  # -8 to 8
-        return cls(
-            source=cls.source if "x" in BINARIZED[family] else word,
-            word=word,
-            unit=unit,
-            sigmoid=_activation("sigmoid", source, Format(word.frac + 1, word.frac, signed=False), 256),
-            tanh=_activation("tanh", source, unit, 256),
-        )
+        if family is Family.BLSTM:
+            return cls._bytes()
+        words = plain_words(word)
+        functions = _fitted(words["gates"])
+        source = cls.source if "x" in BINARIZED[family] else word
+        return cls(source=source, words=words, sigmoid=functions["sigmoid"], tanh=functions["tanh"])
+
+    @classmethod
+    def _bytes(cls) -> NumberChoice:
+        """Activations of 8 bits: x in standard deviations up to 4, gates and h up to 1, c up to 16."""
+        byte, c, bias, dense = Format(8, 7), Format(12, 7), Format(16, 10), Format(8, 5)
+        words = {"x": cls.source, "h": byte, "c": c, "gates": byte, "b": bias, "dense_w": dense, "dense_b": dense}
+        functions = _fitted(byte)
+        return cls(words=words, sigmoid=functions["sigmoid"], tanh=functions["tanh"])
 
     def offset(self, gate: int) -> int:
         """Stored integer of the offset of a gate's binarization."""
@@ -104,4 +126,4 @@ class NumberChoice:
     def fixed(self, name: str) -> FixedSpec:
         """How a quantity is stored that is not binarized."""
         rounding = Rounding.NEAREST_EVEN if name in WEIGHTS else Rounding.FLOOR
-        return FixedSpec(format=self.unit if name in ("gates", "h") else self.word, rounding=rounding)
+        return FixedSpec(format=self.words[name], rounding=rounding)

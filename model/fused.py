@@ -14,31 +14,35 @@ from model import compiled
 from model.binarized_kernel import BinarizedKernel
 from model.cell import plain_lstm
 from model.fixed_kernel import FixedKernel
+from model.gate_product import Product
 from model.kernel import Kernel
 from model.spec import LstmSpec
 
 
 class _FusedLstm(torch.autograd.Function):
-    """The whole sequence: a product and one fused pass a step; weight gradients as one product at the end."""
+    """The whole sequence: a product and one fused pass a step; weight gradients when all steps are done."""
 
     @staticmethod
-    def forward(ctx: Any, kernel: Kernel, zx: Tensor, wh: Tensor, *factors: Tensor | None) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        ctx: Any, kernel: Kernel, product: Product, zx: Tensor, *others: Tensor | None
+    ) -> Tensor:
         steps, batch, _ = zx.shape
         history = kernel.history(steps, batch)
         # Each h^ is allocated by itself, as in the plain loop: how a product rounds may depend on the alignment.
         h = [zx.new_full((batch, kernel.hidden), kernel.h_start)]
         for t in range(steps):
             h.append(torch.empty_like(h[0]))
-            kernel.forward(t, history, zx[t], h[t] @ wh.T, h[t + 1])
+            kernel.forward(t, history, zx[t], product.forward(h[t], any(ctx.needs_input_grad)), h[t + 1])
         states = torch.stack(h)
-        ctx.kernel = kernel
-        ctx.save_for_backward(wh, states, *history)
+        ctx.kernel, ctx.product = kernel, product
+        ctx.save_for_backward(states, *history)
         return states[1:]
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        wh, states, *history = ctx.saved_tensors
+        states, *history = ctx.saved_tensors
         kernel: Kernel = ctx.kernel
+        product: Product = ctx.product
         steps, batch, hidden = grad.shape
         sums = kernel.factor_sums()
         dz = grad.new_empty(steps, batch, 4 * hidden)
@@ -47,15 +51,15 @@ class _FusedLstm(torch.autograd.Function):
         for t in reversed(range(steps)):
             torch.add(grad[t], dh_before, out=dh)
             kernel.backward(t, history, dh, dc, dz[t], sums)
-            torch.mm(dz[t], wh, out=dh_before)
-        dwh = dz.flatten(0, 1).T @ states[:-1].flatten(0, 1)
-        return None, dz, dwh, *kernel.factor_gradients(sums, dc, dh_before)
+            dh_before = product.backward(t, dz[t])
+        factors = kernel.factor_gradients(sums, dc, dh_before)
+        return None, None, dz, *factors, *product.gradients(states[:-1], dz)
 
 
 def fused_lstm(
     lstm: LstmSpec,
     zx: Tensor,
-    wh: Tensor,
+    product: Product,
     gates: Tensor | None,
     c_factors: Tensor | None,
     h_factors: Tensor | None,
@@ -68,7 +72,8 @@ def fused_lstm(
     kind = next((kind for kind in (BinarizedKernel, FixedKernel) if kind.fits(lstm)), None)
     library = compiled.load() if kind and zx.device.type == "cpu" else None
     if kind is None or library is None:
-        return plain_lstm(lstm, zx, wh, gates, c_factors, h_factors)["h"]
+        return plain_lstm(lstm, zx, product, gates, c_factors, h_factors)["h"]
     kernel = kind(library, lstm, zx.dtype)
-    h: Tensor = _FusedLstm.apply(kernel, zx.contiguous(), wh, gates, c_factors, h_factors)  # type: ignore[assignment]
-    return h
+    return _FusedLstm.apply(  # type: ignore[return-value]
+        kernel, product.detached(), zx.contiguous(), gates, c_factors, h_factors, *product.operands
+    )

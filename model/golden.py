@@ -67,17 +67,15 @@ def _run_layer(
     """An LSTM layer on the codes of x, shape (batch, steps, features)."""
     batch, steps, _ = x.shape
     x_hat = lstm.x.reconstruct(x)
-    wx = [lstm.wx[k].reconstruct(wx_codes[k]).T for k in range(4)]
-    wh = [lstm.wh[k].reconstruct(wh_codes[k]).T for k in range(4)]
+    wx = [lstm.wx[k].reconstruct(wx_codes[k]) for k in range(4)]
+    wh = [lstm.wh[k].reconstruct(wh_codes[k]) for k in range(4)]
     b = [lstm.b[k].reconstruct(b_codes[k]) << lstm.bias_shift for k in range(4)]
-
-    x_shift, h_shift = (lstm.z_frac - dot.frac for dot in lstm.dots(0))
     h = np.broadcast_to(lstm.h.quantize(0, 0), (batch, lstm.hidden))
     c = np.broadcast_to(lstm.c.quantize(0, 0), (batch, lstm.hidden))
     history: dict[str, list[Ints]] = {f.name: [] for f in fields(LayerTrace) if f.name != "x"}
     for step in range(steps):
         h_hat = lstm.h.reconstruct(h)
-        z = [(x_hat[:, step] @ wx[k] << x_shift) + (h_hat @ wh[k] << h_shift) + b[k] for k in range(4)]
+        z = [_products(lstm, k, x_hat[:, step], wx[k], h_hat, wh[k]) + b[k] for k in range(4)]
         activation = [lstm.activation(k).compute(lstm.narrow_z(k).compute(z[k])) for k in range(4)]
         i, f, g, o = (lstm.gates[k].quantize(activation[k], lstm.activation(k).target.frac) for k in range(4))
         c_raw = lstm.product_fc.compute(f, c) + lstm.product_ig.compute(i, g)
@@ -98,6 +96,15 @@ def _run_layer(
         for name, value in now.items():
             history[name].append(value)
     return LayerTrace(x=x, **{name: np.stack(values, 1) for name, values in history.items()})
+
+
+def _products(lstm: LstmSpec, gate: int, x: Ints, wx: Ints, h: Ints, wh: Ints) -> Ints:
+    """What x^ (batch, features) and h^ (batch, hidden) add to z of a gate, (batch, hidden)."""
+    result = np.zeros((len(x), lstm.hidden), np.int64)
+    for dot, value, w in zip(lstm.dots(gate), (x, h), (wx, wh), strict=True):
+        total = value @ w.T if lstm.sums is None else lstm.sums.product(value, np.sign(w)) * dot.w.bound
+        result += total << (lstm.z_frac - dot.frac)
+    return result
 
 
 def check_samples(network: NetworkSpec, samples: NDArray[np.integer]) -> None:

@@ -14,7 +14,8 @@ from model.factors import Factors, SearchedFactors
 from model.family import BINARIZED, FactorRule, Family, NumberChoice
 from model.float_network import FloatNetwork
 from model.fused import fused_lstm
-from model.spec import DenseSpec, LstmSpec, MlbSpec, NetworkSpec, Pool, Quantity, Weights, of_layer
+from model.gate_product import LimitedProduct, Product
+from model.spec import DenseSpec, LstmSpec, MlbSpec, NetworkSpec, Pool, Quantity, SumSpec, Weights, of_layer
 
 GROUPS = {"gates": 4, "wx": 4, "wh": 4, "b": 4}  #: quantities that have factors for each gate
 
@@ -42,6 +43,8 @@ class MlbNetwork(nn.Module):
         What learned factors may be.
     overlap
         Whether several features see the same samples, one step after another.
+    sums
+        How the layers' products of words and signs are added; of BLSTM.
     """
 
     def __init__(
@@ -59,10 +62,12 @@ class MlbNetwork(nn.Module):
         numbers: NumberChoice | None = None,
         layers: int = 1,
         overlap: bool = False,
+        sums: SumSpec | None = None,
     ) -> None:
         super().__init__()
         self.features, self.hidden, self.classes, self.layers = features, hidden, classes, layers
         self.pool, self.max_steps, self.numbers = pool, max_steps, numbers or NumberChoice.of(family)
+        self.sums = sums
         n = self.numbers
 
         # Activations begin uniform over the range that matters (two standard deviations; all of tanh and sigmoid).
@@ -77,6 +82,8 @@ class MlbNetwork(nn.Module):
             levels, frac = (activation_levels, n.activation_frac) if name in ranges else (weight_levels, n.weight_frac)
             if family is Family.B_LSTM:
                 return SearchedFactors(GROUPS.get(name, 1), 1, 0, 1)  # the only power is 1
+            if family is Family.BLSTM:
+                levels = 1
             if family is Family.MUBINN1:
                 return SearchedFactors(GROUPS.get(name, 1), levels, frac, n.factor_bits)
             across = ranges.get(name, (1.0,) * GROUPS.get(name, 1))
@@ -165,6 +172,7 @@ class MlbNetwork(nn.Module):
             hidden=self.hidden,
             sigmoid=self.numbers.sigmoid,
             tanh=self.numbers.tanh,
+            sums=self.sums,
             **stored,
         )
 
@@ -203,8 +211,8 @@ class MlbNetwork(nn.Module):
         values: dict[str, Tensor] = {}
         layers = iter(range(self.layers))
 
-        def run(lstm: LstmSpec, *arguments: Tensor | None) -> Tensor:
-            named, layer = plain_lstm(lstm, *arguments), next(layers)  # type: ignore[arg-type]
+        def run(lstm: LstmSpec, *arguments: Any) -> Tensor:
+            named, layer = plain_lstm(lstm, *arguments), next(layers)
             values.update({of_layer(name, layer): value for name, value in named.items()})
             return named["h"]
 
@@ -238,9 +246,21 @@ class MlbNetwork(nn.Module):
             h_bound = lstm.h.bound * 2.0**-lstm.h.frac
             bound = wx.abs().sum(-1) * x_hat.abs().max() + wh.abs().sum(-1) * h_bound + b.abs()
             _check_exact(named("z"), bound, lstm.z_frac)
-        zx = x_hat @ wx.flatten(0, 1).T + b.flatten()
+        of_x, of_h = (self._product(lstm, name, layer, w) for name, w in (("x", wx), ("h", wh)))
+        zx = of_x(x_hat.flatten(0, 1)).view(*x_hat.shape[:2], -1) + b.flatten()
         c, h = (a[name][0] if name in a else None for name in ("c", "h"))
-        return lstm_function(lstm, zx, wh.flatten(0, 1), a.get("gates"), c, h)
+        return lstm_function(lstm, zx, of_h, a.get("gates"), c, h)
+
+    def _product(self, lstm: LstmSpec, name: str, layer: int, w: Tensor) -> Product:
+        """The product of x or h with its reconstructed weights ``w`` (4, hidden, inputs).
+
+        Each gate's weights divided by their factor are integers again, exactly.
+        """
+        if lstm.sums is None:
+            return Product(w.flatten(0, 1))
+        factors = self._factors(of_layer(f"w{name}", layer))().to(w.dtype)
+        scale = factors.repeat_interleave(lstm.hidden, 0)
+        return LimitedProduct(w.flatten(0, 1) / scale, scale.flatten(), getattr(lstm, name), lstm.sums)
 
     def _stored(self, name: str, value: Tensor, layer: int | None = None) -> Tensor:
         """x or weights (of a layer) as they are stored, reconstructed."""

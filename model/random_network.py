@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from model.bundle import stored_samples
-from model.family import FactorRule, Family, NumberChoice
+from model.family import WORD, FactorRule, Family, NumberChoice
 from model.float_network import FloatNetwork
 from model.layers import MlbNetwork
 from model.scaling import Scaling
@@ -27,8 +27,9 @@ def random_network(
     gain=2.0,
     family=Family.MUBINN2,
     factors=FactorRule.FREE,
-    word=NumberChoice.word,
+    word=WORD,
     layers=1,
+    sums=None,
 ) -> tuple[MlbNetwork, torch.Tensor]:
     """A network warm-started from a random float one, in ``eval()``, and standardized samples for it."""
     torch.manual_seed(seed)
@@ -49,6 +50,7 @@ def random_network(
         factors=factors,
         numbers=NumberChoice.of(family, word),
         layers=layers,
+        sums=sums,
     )
     mlb.warm_start(network, x)
     return mlb.eval(), x

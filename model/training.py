@@ -95,6 +95,7 @@ def untrained(config: TrainConfig, data: Dataset) -> MlbNetwork:
         family=config.family,
         factors=config.factors,
         overlap=0 < data.hop < features,
+        sums=config.adders if config.family is Family.BLSTM else None,
     )
 
 

@@ -9,12 +9,14 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import GATES, LayerSchedule, MlbAccumulatorSpec, MlbDotSpec
+from model.spec import GATES, LayerSchedule, MlbAccumulatorSpec, MlbDotSpec, RunningSumSpec
 from rtl.cell_code import CellCode
 from rtl.gate_code import GateCode
 from rtl.hidden_code import HiddenCode
 from rtl.mlb_accumulator import MlbAccumulator
 from rtl.quantity import start_value
+from rtl.running_sum import RunningSum
+from rtl.scaled_sum import ScaledSum
 from rtl.shapes import code_shape, codes, named, shape_of
 from rtl.unit import Unit
 
@@ -108,6 +110,9 @@ class LstmUnit(Unit):
     def _sum(self, m: Module, k: int) -> Value:
         """z of gate k, one cycle after its last beat."""
         z = named(shape_of(self.lstm.z_format(k)), f"z_{GATES[k]}")
+        if self.lstm.sums is not None:
+            m.d.comb += z.eq(self._limited_sum(m, k))
+            return z
         adder = self._running_sum(m, k, z) if self.constants is None else self._constant_sum(k, *self.constants[k])
         m.submodules[f"mlb_accumulator_{GATES[k]}"] = adder
         m.d.comb += [adder.x0.eq(self.x), adder.x1.eq(self.h)]
@@ -142,6 +147,28 @@ class LstmUnit(Unit):
             *(adder.w0.eq(weights.x), adder.w1.eq(weights.h)),
         ]
         return adder
+
+    def _limited_sum(self, m: Module, k: int) -> Value:
+        """The sums of x and h by limited adders, each times its factor, and the bias."""
+        s, constants = self.spec, self.constants and self.constants[k]
+        m.submodules[f"scaled_sum_{GATES[k]}"] = z = ScaledSum(self.lstm.gate_sum(k))
+        for i, (name, dot, lanes) in enumerate(zip("xh", self.lstm.sign_dots(k), (s.x_lanes, s.h_lanes), strict=True)):
+            spec = RunningSumSpec(dot=replace(dot, weights=constants[i]) if constants else dot, lanes=lanes)
+            m.submodules[f"running_sum_{name}_{GATES[k]}"] = total = RunningSum(spec)
+            m.d.comb += [
+                *(total.valid.eq(self.sum_valid), total.first.eq(self.sum_first)),
+                *(total.x.eq(getattr(self, name)), getattr(z, f"x{i}").eq(total.o)),
+            ]
+            if not constants:
+                m.d.comb += total.w.eq(self.weights[k][name])
+        if constants:
+            m.d.comb += z.x2.eq(constants[2])
+        else:
+            bias = Signal(code_shape(self.lstm.b[k]), name=f"bias_{GATES[k]}", reset_less=True)
+            with m.If(self.sum_valid & self.sum_first):
+                m.d.sync += bias.eq(self.biases[k])
+            m.d.comb += z.x2.eq(bias)
+        return z.o
 
     def _gate(self, m: Module, k: int, z: Value) -> Signal:
         """The gate's code, one cycle after z is complete."""

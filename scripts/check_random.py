@@ -21,7 +21,7 @@ from rich.progress import Progress
 
 from model.family import FACTOR_RULES, FactorRule, Family
 from model.random_network import random_network, stored
-from model.spec import Datapath, Folding, Format, Pool, Schedule
+from model.spec import Datapath, Folding, Format, Order, Overflow, Pool, Schedule, SumSpec
 from rtl.weight_memory import WeightStorage
 from scripts.console import command, err, out
 from sim.compare import Result
@@ -32,6 +32,17 @@ from sim.simulators import SimulatorName, choose_quick
 #: minutes; whole test sets go through those by ``simulate --simulator bulk`` (docs/results/family.md).
 WORDS = (Format(16, 10), Format(8, 5))
 FAMILIES = tuple(family for family in Family if family is not Family.FLOAT)
+
+#: Rules of limited sums, from those that hold everything down to those that hold almost nothing.
+SUMS = st.builds(
+    SumSpec,
+    width=st.sampled_from([None, 16, 10, 8, 5]),
+    order=st.sampled_from(list(Order)),
+    overflow=st.sampled_from(list(Overflow)),
+    fan_in=st.sampled_from([2, 2, 3]),
+    shift=st.sampled_from([0, 0, 1]),
+    unit=st.sampled_from([None, 1, 2, 4]),
+)
 
 
 @st.composite
@@ -45,6 +56,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
             "family": family,
             "factors": draw(st.sampled_from(FACTOR_RULES.get(family, (FactorRule.FREE,)))),
             "word": draw(st.sampled_from(WORDS)),
+            "sums": draw(SUMS) if family is Family.BLSTM else None,
             "a": a,
             "w": draw(st.integers(1, 5)),
             "layers": draw(st.sampled_from([1, 1, 2] if words else [1, 1, 2, 3])),

@@ -14,7 +14,7 @@ from model import bundle as bundles
 from model.config import TrainConfig, TrainingError
 from model.data import load
 from model.family import FACTOR_RULES, FactorRule, Family
-from model.spec import Datapath, Folding, Pool
+from model.spec import Datapath, Folding, Pool, SumSpec
 from model.training import open_run, untrained
 from model.workflow import train_to_bundle
 from scripts.console import DatapathChoice, Json, command, emit_json, err, out, percent, resolve, table
@@ -26,16 +26,20 @@ NAMES = {
     Family.FLOAT: "float LSTM",
     Family.FIXED32: "32-bit fixed-point LSTM",
     Family.B_LSTM: "B_LSTM",
+    Family.BLSTM: "BLSTM",
     Family.MUBINN1: "MuBiNN1",
     Family.MUBINN2: "MuBiNN2",
 }
 
 
+LEVELS = (Family.MUBINN1, Family.MUBINN2)  #: families that have a choice of levels
+
+
 def parse_levels(text: str | None, family: Family) -> tuple[int, int]:
     """``A,W`` as two numbers; only families with several levels have the choice."""
-    if family not in FACTOR_RULES:
+    if family not in LEVELS:
         if text is not None:
-            raise TrainingError(f"Option --levels must go with {' or '.join(FACTOR_RULES)}, not with {family.value}")
+            raise TrainingError(f"Option --levels must go with {' or '.join(LEVELS)}, not with {family.value}")
         return 1, 1
     text = "3,3" if text is None else text
     try:
@@ -43,6 +47,15 @@ def parse_levels(text: str | None, family: Family) -> tuple[int, int]:
     except ValueError:
         raise TrainingError(f"Levels must be two numbers A,W such as 3,3, not {text!r}") from None
     return activation, weight
+
+
+def parse_adders(text: str | None, family: Family) -> SumSpec:
+    """How sums are made; only BLSTM has the choice."""
+    if text is None:
+        return TrainConfig.adders
+    if family is not Family.BLSTM:
+        raise TrainingError(f"Option --adders must go with {Family.BLSTM.value}, not with {family.value}")
+    return SumSpec.parse(text)
 
 
 def choose_factors(rule: FactorRule | None, family: Family) -> FactorRule:
@@ -62,7 +75,11 @@ def train(
         str | None, typer.Option(help="Levels A,W of activations and weights, each 1 to 5; 3,3 if not given.")
     ] = None,
     factors: Annotated[
-        FactorRule | None, typer.Option(help="Scaling factors of mubinn2; those of mubinn1 are pow2.")
+        FactorRule | None, typer.Option(help="Scaling factors of mubinn2 and blstm; those of mubinn1 are pow2.")
+    ] = None,
+    adders: Annotated[
+        str | None,
+        typer.Option(help="How blstm adds: a width, or fields as in width=10,order=tree,overflow=saturate,unit=16."),
     ] = None,
     layers: Annotated[int, typer.Option(help="LSTM layers, one above the other.")] = 1,
     hidden: Annotated[int, typer.Option(help="LSTM units of each layer.")] = 32,
@@ -103,6 +120,7 @@ def train(
     config = TrainConfig(
         family=family,
         factors=choose_factors(factors, family),
+        adders=parse_adders(adders, family),
         activation_levels=activation,
         weight_levels=weight,
         layers=layers,
@@ -162,7 +180,8 @@ def train(
     sizes = ", ".join(f"{name} {size}" for name, size in dataset.sizes.items())
     rows = [("float LSTM, test", percent(result["accuracy_float"]))]
     if family is not Family.FLOAT:
-        level_text = f" ({activation},{weight})" if family in FACTOR_RULES else ""
+        level_text = f" ({activation},{weight})" if family in LEVELS else ""
+        level_text = f", {config.adders.width}-bit adders" if family is Family.BLSTM else level_text
         rows.append((f"{NAMES[family]}{level_text}, test", percent(result["accuracy_golden"])))
         rows.append(("datapath", result["datapath"]))
     rows.append(("time", f"{result['seconds']:.0f} s"))

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from model.family import Family, NumberChoice
+from model.family import WORD, Family
 from model.layers import MlbNetwork
 from model.spec import Format, NetworkSpec, Pool, Weights
+from scripts.check_random import SUMS
 
 
 def narrowed(network: MlbNetwork, *hidden: int) -> tuple[NetworkSpec, Weights]:
@@ -43,6 +44,6 @@ NETWORKS = st.fixed_dictionaries(
 FAMILIES = st.fixed_dictionaries(
     {
         "family": st.sampled_from([Family.FIXED32, Family.B_LSTM, Family.MUBINN1]),
-        "word": st.sampled_from([NumberChoice.word, Format(16, 10), Format(8, 5)]),
+        "word": st.sampled_from([WORD, Format(16, 10), Format(8, 5)]),
     }
-)
+) | st.fixed_dictionaries({"family": st.just(Family.BLSTM), "sums": SUMS})

@@ -22,6 +22,7 @@ from model.spec.pointwise import (
 )
 from model.spec.product import BitSumSpec, MlbAccumulatorSpec, MlbDotSpec, PopcountSpec, XnorDotSpec
 from model.spec.pwl import PwlSpec
+from model.spec.running_sum import RunningSumSpec, ScaledSumSpec
 from model.spec.sign_dot import SignDotSpec
 from model.spec.sign_matrix import SignMatrixSpec
 from model.spec.sums import Order, ShiftNormSpec, SumSpec
@@ -69,6 +70,8 @@ __all__ = [
     "ReconstructSpec",
     "RoundTripSpec",
     "Rounding",
+    "RunningSumSpec",
+    "ScaledSumSpec",
     "Schedule",
     "ShiftNormSpec",
     "SignDotSpec",

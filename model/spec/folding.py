@@ -22,7 +22,8 @@ class Folding:
         Hidden units at once (four gates each); at most ``hidden`` are built.
     simd
         Inputs (features and hidden units together) each unit should take a cycle; more than there
-        are means all of them.
+        are means all of them. Where sums are limited, it takes whole units of their order: half of ``simd`` of
+        features and of hidden units each, or all of them where the order has no unit.
 
     Raises
     ------
@@ -88,12 +89,21 @@ class LayerSchedule:
     @property
     def x_lanes(self) -> int:
         """Features a beat."""
-        return -(-self.lstm.features // self._wanted_beats)
+        return self._lanes(self.lstm.features)
 
     @property
     def h_lanes(self) -> int:
         """Hidden units a beat."""
-        return -(-self.lstm.hidden // self._wanted_beats)
+        return self._lanes(self.lstm.hidden)
+
+    def _lanes(self, inputs: int) -> int:
+        """Of so many inputs, those of a beat; where sums are limited, in whole units of their order."""
+        sums = self.lstm.sums
+        if sums is None:
+            return -(-inputs // self._wanted_beats)
+        if sums.unit is None:
+            return inputs
+        return min(inputs, sums.unit * max(1, self.folding.simd // (2 * sums.unit)))
 
     @property
     def beats(self) -> int:

@@ -9,6 +9,9 @@ from model.spec.mlb import MlbSpec, Quantity
 from model.spec.pointwise import ProductSpec, product_spec
 from model.spec.product import MlbDotSpec
 from model.spec.pwl import PwlSpec
+from model.spec.running_sum import ScaledSumSpec
+from model.spec.sign_dot import SignDotSpec
+from model.spec.sums import SumSpec
 
 GATES = ("i", "f", "g", "o")  #: the order of the gates everywhere, as in ``torch.nn.LSTM``
 
@@ -34,7 +37,12 @@ class LstmSpec:
         h_raw = o^ * tanh(c^);       h^ = Q(h_raw)
 
     c^ and h^ begin as Q(0). The families differ in what is binarized: nothing (32-bit fixed point), x and wx
-    (B_LSTM, MuBiNN1) or everything (MuBiNN2).
+    (B_LSTM, MuBiNN1), the weights wx and wh by one sign each (BLSTM) or everything (MuBiNN2).
+
+    Of weights with one sign, ``w^ = a s``, the sums of x^ and h^ times signs can be made by adders of limited width;
+    each sum is multiplied by its factor and all are added up exactly::
+
+        z_k = a_xk S(x^ . sx_k) + a_hk S(h^ . sh_k) + b_k                     S by the nodes of ``sums``
 
     Parameters
     ----------
@@ -48,6 +56,9 @@ class LstmSpec:
         How the weights and biases of each gate are; no offset, and alike for all gates but for the factors.
     sigmoid, tanh
         The activation functions.
+    sums
+        In which order the products of x^ and of h^ with signs are added, and what each adder does; for words times
+        weights of one level. None where every sum is exact.
     rounding, overflow
         The rule where z and c^ are narrowed to the input of an activation function.
 
@@ -68,6 +79,7 @@ class LstmSpec:
     b: GateSpecs
     sigmoid: PwlSpec
     tanh: PwlSpec
+    sums: SumSpec | None = None
     rounding: Rounding = Rounding.FLOOR
     overflow: Overflow = Overflow.SATURATE
 
@@ -95,9 +107,25 @@ class LstmSpec:
                 "Fraction bits of f + c must be those of i + g, "
                 f"not {self.gates[1].frac + self.c.frac} and {self.gates[0].frac + self.gates[2].frac}"
             )
+        if self.sums is not None:
+            self._check_sums()
         for k in range(4):
             _ = self.narrow_z(k)
         _ = self.narrow_c, self.c_raw_format, self.mac
+
+    def _check_sums(self) -> None:
+        for name, quantity in (("x", self.x), ("h", self.h)):
+            if isinstance(quantity, MlbSpec):
+                raise ValueError(
+                    f"Storage of {name} must be a word where sums are limited, not {quantity.levels} levels"
+                )
+        for name, group in (("wx", self.wx), ("wh", self.wh)):
+            for weight in group:
+                if not isinstance(weight, MlbSpec) or weight.levels != 1:
+                    stored = f"{weight.levels} levels" if isinstance(weight, MlbSpec) else f"words {weight.format}"
+                    raise ValueError(f"Storage of {name} must be one level where sums are limited, not {stored}")
+        if isinstance(self.b[0], MlbSpec):
+            raise ValueError(f"Storage of b must be a word where sums are limited, not {self.b[0].levels} levels")
 
     @property
     def binarized(self) -> bool:
@@ -132,8 +160,25 @@ class LstmSpec:
             MlbDotSpec(n=self.hidden, x=self.h, w=self.wh[gate]),
         )
 
+    def sign_dots(self, gate: int) -> tuple[SignDotSpec, SignDotSpec]:
+        """The two sums of a gate by limited adders, over all features and over all hidden units."""
+        assert self.sums is not None
+        return (
+            SignDotSpec(n=self.features, source=self.x.format, rule=self.sums),
+            SignDotSpec(n=self.hidden, source=self.h.format, rule=self.sums),
+        )
+
+    def gate_sum(self, gate: int) -> ScaledSumSpec:
+        """z from the two sums by limited adders and the code of the bias, which is a word."""
+        sources = (*(dot.format for dot in self.sign_dots(gate)), self.b[gate].code_format)
+        scales = (d.w.bound << (self.z_frac - d.frac) for d in self.dots(gate))
+        return ScaledSumSpec(sources=sources, factors=(*scales, 1 << self.bias_shift))
+
     def z_format(self, gate: int) -> Format:
         """Format of a pre-activation: it holds whatever the weights (see ``LARGEST_SUM``) and inputs are."""
+        if self.sums is not None:
+            number = self.gate_sum(gate).format
+            return Format(number.width, self.z_frac, number.signed)
         return sum_format(
             sum(d.bound << (self.z_frac - d.frac) for d in self.dots(gate)) + (self.b[gate].bound << self.bias_shift),
             self.z_frac,

@@ -85,6 +85,36 @@ class SumSpec:
         if self.unit is not None and self.unit < 1:
             raise ValueError(f"Unit of a sum must be at least 1, not {self.unit!r}")
 
+    @classmethod
+    def parse(cls, text: str) -> SumSpec:
+        """The rule written as ``12`` (its width) or ``width=12,unit=16``; ``none`` for no width or unit.
+
+        Raises
+        ------
+        ValueError
+            If the text names no field, or one is outside its range.
+        """
+        found: dict[str, int | str | None] = {}
+        for part in text.split(","):
+            name, _, value = part.strip().rpartition("=")
+            name = name.strip() or "width"
+            if name not in cls.__dataclass_fields__ or name in found:
+                raise ValueError(f"Rule of a sum must be fields such as width=12,unit=16, not {text!r}")
+            if name in ("order", "overflow"):
+                found[name] = value.strip()
+            elif value.strip() == "none" and name in ("width", "unit"):
+                found[name] = None
+            else:
+                try:
+                    found[name] = int(value)
+                except ValueError:
+                    raise ValueError(f"Field {name} of a sum must be a number, not {value.strip()!r}") from None
+        return cls(**found)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return ",".join(f"{name}={'none' if value is None else value}" for name, value in values.items())
+
     @property
     def limit(self) -> Format | None:
         """What a node holds; None without a width."""
@@ -117,6 +147,10 @@ class SumSpec:
         """
         unit = self.unit or len(summands)
         chunks = [self._chunk(summands[i : i + unit], unit, node) for i in range(0, len(summands), unit)]
+        return self._joined(chunks, unit, node)
+
+    def _joined(self, chunks: Sequence[T], unit: int, node: Callable[[Sequence[T], int, int], T]) -> T:
+        """The totals of chunks, one after the other."""
         total, level = chunks[0], self._levels(unit)
         for chunk in chunks[1:]:
             total = node((total, chunk), 0, level)
@@ -140,7 +174,28 @@ class SumSpec:
 
     def fold(self, summands: Sequence[ArrayLike]) -> Ints:
         """Golden function on a sequence, or an array of which the first axis is summed; values of any one shape."""
-        return self.walk([np.asarray(v, np.int64) for v in summands], self._node)
+        return self.walk([np.asarray(v, np.int64) for v in summands], self._node_at)
+
+    def product(self, x: ArrayLike, w: ArrayLike) -> Ints:
+        """Golden function of a matrix product: integers (..., terms) and (outputs, terms) in, sums (..., outputs) out.
+
+        Equal to :meth:`fold` of the products, and faster: neighbours in a tree whose sum cannot overflow are added by
+        an ordinary matrix product.
+        """
+        x, w = np.asarray(x, np.int64), np.asarray(w, np.int64)
+        if self.linear:
+            return self._node([x @ w.T], 0)
+        terms, bound = x.shape[-1], int(np.abs(x).max(initial=0)) * int(np.abs(w).max(initial=0))
+        unit, block = self.unit or terms, 1
+        if self.order is Order.TREE and not self.shift and self.limit is not None:
+            while block < unit and block * self.fan_in * bound <= self.limit.max:
+                block *= self.fan_in
+        chunks = []
+        for start in range(0, terms, unit):
+            ends = range(start, min(start + unit, terms), block)
+            blocks = [x[..., i : (end := min(i + block, start + unit))] @ w[:, i:end].T for i in ends]
+            chunks.append(self._chunk(blocks, -(-unit // block), self._node_at))
+        return self._joined(chunks, unit, self._node_at)
 
     def saturations(self, summands: Sequence[ArrayLike]) -> Ints:
         """How many nodes of each level saturate; summands as for :meth:`fold`, result (levels, ...).
@@ -151,7 +206,7 @@ class SumSpec:
         counts = np.zeros((self.levels(len(values)), *np.broadcast_shapes(*(v.shape for v in values))), np.int64)
 
         def node(members: Sequence[Ints], shift: int, level: int) -> Ints:
-            result = self._node(members, shift, level)
+            result = self._node(members, shift)
             if self.overflow is Overflow.SATURATE:
                 counts[level] += result != sum(members) >> shift
             return result
@@ -159,7 +214,10 @@ class SumSpec:
         self.walk(values, node)
         return counts
 
-    def _node(self, members: Sequence[Ints], shift: int, level: int) -> Ints:
+    def _node_at(self, members: Sequence[Ints], shift: int, level: int) -> Ints:
+        return self._node(members, shift)
+
+    def _node(self, members: Sequence[Ints], shift: int) -> Ints:
         total = sum(members[1:], members[0]) >> shift
         if self.limit is None:
             return total

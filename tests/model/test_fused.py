@@ -15,6 +15,7 @@ from model import compiled
 from model.cell import LstmFunction, plain_lstm
 from model.family import Family
 from model.fused import fused_lstm
+from model.gate_product import Product
 from model.layers import MlbNetwork
 from model.random_network import random_network
 from model.spec import FixedSpec, Format, LstmSpec, Overflow, PwlSpec, Rounding
@@ -82,7 +83,7 @@ def inputs(lstm: LstmSpec, dtype: torch.dtype, gain: float, seed: int = 1) -> tu
 def gradients(function: LstmFunction, lstm: LstmSpec, zx: Tensor, wh: Tensor, factors: Factors) -> list[Tensor]:
     """h^, and the gradients to zx, wh and the factors there are."""
     leaves = [None if value is None else value.clone().requires_grad_() for value in (zx, wh, *factors)]
-    h = function(lstm, *leaves)  # type: ignore[arg-type]
+    h = function(lstm, leaves[0], Product(leaves[1]), *leaves[2:])  # type: ignore[arg-type]
     random = torch.Generator().manual_seed(2)
     (h * torch.randn(h.shape, generator=random, dtype=torch.float64).to(h.dtype)).sum().backward()
     return [h.detach(), *(leaf.grad for leaf in leaves if leaf is not None and leaf.grad is not None)]
@@ -135,7 +136,7 @@ def test_sums_that_float32_rounds_are_rounded_alike():
     lstm, random = words(hidden=99), torch.Generator().manual_seed(0)
     zx = torch.randn(40, 3, 4 * lstm.hidden, generator=random)
     wh = torch.randn(4 * lstm.hidden, lstm.hidden, generator=random) / 10
-    assert torch.equal(plain_states(lstm, zx, wh, *WORDS), fused_lstm(lstm, zx, wh, *WORDS))
+    assert torch.equal(plain_states(lstm, zx, Product(wh), *WORDS), fused_lstm(lstm, zx, Product(wh), *WORDS))
 
 
 @pytest.mark.parametrize("rounding", Rounding)
@@ -152,7 +153,7 @@ def test_in_small_words_everything_saturates_somewhere(rounding, dtype):
         roundings=(rounding,) * 4,
     )
     zx, wh = inputs(lstm, dtype, 3.0)
-    named = plain_lstm(lstm, zx, wh, *WORDS)
+    named = plain_lstm(lstm, zx, Product(wh), *WORDS)
     for name, raw, spec in (("gate", "activation", lstm.gates[0]), ("c", "c_raw", lstm.c), ("h", "h_raw", lstm.h)):
         ends = [spec.format.max * spec.format.step] + [spec.format.min * spec.format.step] * (name != "gate")
         assert all((named[name] == end).any() for end in ends), name
@@ -194,6 +195,6 @@ def test_what_is_no_number_stays_inside_the_tables(case):
     lstm, factors = case
     zx, wh = inputs(lstm, torch.float64, 1.0)
     zx[2, 1, ::5] = -1e9
-    expected = fused_lstm(lstm, zx, wh, *factors)
+    expected = fused_lstm(lstm, zx, Product(wh), *factors)
     zx[2, 1, ::5] = torch.nan
-    assert torch.equal(fused_lstm(lstm, zx, wh, *factors), expected)
+    assert torch.equal(fused_lstm(lstm, zx, Product(wh), *factors), expected)

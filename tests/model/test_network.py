@@ -34,6 +34,7 @@ from model.spec import (
     ThresholdSpec,
     Weights,
 )
+from tests.model.plain_sums import plain_sum
 from tests.networks import FAMILIES, NETWORKS
 
 
@@ -55,7 +56,10 @@ def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarr
         assert spec.rounding is Rounding.FLOOR
         return min(max(math.floor(Fraction(v, 2**frac) * 2**spec.format.frac), spec.format.min), spec.format.max)
 
-    def dot(spec, x, w):
+    def dot(spec, x, w, sums=None):
+        if sums is not None:
+            products = [value(spec.x, p) * (1 if value(spec.w, q) > 0 else -1) for p, q in zip(x, w, strict=True)]
+            return plain_sum(sums, products)[0] * spec.w.factors[0]
         if isinstance(spec.x, FixedSpec) or isinstance(spec.w, FixedSpec):
             return sum(value(spec.x, p) * value(spec.w, q) for p, q in zip(x, w, strict=True))
         total = 0
@@ -74,8 +78,8 @@ def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarr
         for x in rows:
             z = [
                 [
-                    dot(lstm.dots(k)[0], x, wx[k][j]) * 2 ** (lstm.z_frac - lstm.x.frac - lstm.wx[k].frac)
-                    + dot(lstm.dots(k)[1], h, wh[k][j]) * 2 ** (lstm.z_frac - lstm.h.frac - lstm.wh[k].frac)
+                    dot(lstm.dots(k)[0], x, wx[k][j], lstm.sums) * 2 ** (lstm.z_frac - lstm.x.frac - lstm.wx[k].frac)
+                    + dot(lstm.dots(k)[1], h, wh[k][j], lstm.sums) * 2 ** (lstm.z_frac - lstm.h.frac - lstm.wh[k].frac)
                     + value(lstm.b[k], b[k][j]) * 2 ** (lstm.z_frac - lstm.b[k].frac)
                     for j in range(lstm.hidden)
                 ]
