@@ -44,6 +44,9 @@ class TrainConfig:
         (Hinton, Vinyals, Dean 2015), and the temperature of both there.
     adders
         How BLSTM adds the products of a layer; units of 16 by a tree, if not told.
+    epochs_adders, rate_adders
+        Of BLSTM once more under these adders, after ``epochs`` with exact ones, where they can overflow. A rate as in
+        the phase before them throws the network out of what it has learned: most gradients are cut at first.
     jitter
         Largest number of places by which the training sequences of a step are turned in time, all by the same random
         number: samples where steps are frames of one signal (``Dataset.hop``), else steps.
@@ -68,6 +71,8 @@ class TrainConfig:
     temperature: float = 2.0
     jitter: int = 0
     adders: SumSpec = SumSpec(width=16, unit=16)
+    epochs_adders: int = 20
+    rate_adders: float = 1e-3
 
     def __post_init__(self) -> None:
         for name, value in (("activation", self.activation_levels), ("weight", self.weight_levels)):
@@ -80,13 +85,15 @@ class TrainConfig:
             ("hidden units", self.hidden, 1024),
             ("epochs", self.epochs, 100_000),
             ("float epochs", self.epochs_float, 100_000),
+            ("epochs with adders", self.epochs_adders, 100_000),
             ("sequences a batch", self.batch, 65536),
         ):
             if not 1 <= value <= high:
                 raise TrainingError(f"Number of {name} must be 1 to {high}, not {value!r}")
-        for name, value in (("rate", self.rate), ("rate of the float network", self.rate_float)):
+        rates = (("", self.rate), (" of the float network", self.rate_float), (" with adders", self.rate_adders))
+        for name, value in rates:
             if not 0 < value <= 1:
-                raise TrainingError(f"Learning {name} must be above 0 and at most 1, not {value!r}")
+                raise TrainingError(f"Learning rate{name} must be above 0 and at most 1, not {value!r}")
         for name, value in (("Rate of scaling factors", self.factor_rate), ("Weight decay", self.decay)):
             if not 0 <= value <= 100:
                 raise TrainingError(f"{name} must be 0 to 100, not {value!r}")

@@ -38,6 +38,10 @@ OF_FLOAT = (
 )
 
 
+#: What the network with exact adders depends on besides (BLSTM).
+OF_EXACT = (*OF_FLOAT, "family", "factors", "epochs", "rate", "factor_rate", "distill", "temperature")
+
+
 class Run:
     """The checkpoint of one run and the training loop over it."""
 
@@ -70,6 +74,8 @@ class Run:
     def take_float(self, folder: Path) -> None:
         """Begin with the float network of the run in ``folder``, instead of training the very same.
 
+        And with its network with exact adders, where it has the one that this run would train.
+
         Raises
         ------
         TrainingError
@@ -88,6 +94,9 @@ class Run:
         if phase["epoch"] != self.config.epochs_float:
             raise TrainingError(f"Float network of {folder} must be complete, not at epoch {phase['epoch']!r}")
         self.state["phases"]["float"] = phase
+        exact = stored["phases"].get("exact", {"epoch": 0})
+        if exact["epoch"] == self.config.epochs and not self._difference(stored["identity"], OF_EXACT):
+            self.state["phases"]["exact"] = exact
 
     def fit(
         self,

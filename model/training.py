@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,9 +26,10 @@ class Trained:
 
     float_network: FloatNetwork
     network: MlbNetwork | None
+    unaware: MlbNetwork | None  #: trained with exact adders, and now with those that overflow (BLSTM)
     float_scaling: Scaling  #: how samples are standardized for the float network
     scaling: Scaling  #: and for the one for hardware, which may have learned a shift of them
-    validation: dict[str, float]  #: validation accuracy by phase, ``float`` and ``mlb``
+    validation: dict[str, float]  #: validation accuracy by phase: ``float``, ``exact`` (BLSTM), ``mlb``
 
 
 def train(
@@ -59,6 +61,7 @@ def train(
     trained = Trained(
         float_network=float_network,
         network=None,
+        unaware=None,
         float_scaling=scaling,
         scaling=scaling,
         validation={"float": float_score},
@@ -67,16 +70,31 @@ def train(
         return trained
     network = untrained(config, data)
     network.warm_start(float_network, parts["train"][0])
+    float_network.eval()
+    validation, unaware = dict(trained.validation), None
+
+    def fit(phase: str, epochs: int, rate: float) -> None:
+        validation[phase] = run.fit(phase, network, parts, epochs, rate, progress, float_network)
+
     if config.family is Family.FIXED32:
-        reached = score(network, *parts["val"])
+        validation["mlb"] = score(network, *parts["val"])
+    elif config.family is Family.BLSTM:
+        network.sums = replace(config.adders, width=None, shift=0)
+        fit("exact", config.epochs, config.rate)
+        network.sums = config.adders
+        unaware = copy.deepcopy(network)
+        if any(lstm.overflows for lstm in network.spec().layers) or config.adders.shift:
+            fit("mlb", config.epochs_adders, config.rate_adders)
+        else:
+            validation["mlb"] = validation["exact"]
     else:
-        float_network.eval()
-        reached = run.fit("mlb", network, parts, config.epochs, config.rate, progress, float_network)
+        fit("mlb", config.epochs, config.rate)
     return replace(
         trained,
         network=network,
+        unaware=unaware,
         scaling=scaling.shifted(network.take_shift()),
-        validation={**trained.validation, "mlb": reached},
+        validation=validation,
     )
 
 

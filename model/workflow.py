@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from model import bundle, golden
 from model.config import TrainConfig
 from model.data import Dataset
+from model.layers import MlbNetwork
 from model.run import Progress, predictions
 from model.spec import Datapath, FixedSpec, Folding, MlbSpec, Quantity, of_layer
 from model.training import train
@@ -88,14 +89,18 @@ def train_to_bundle(
         raise AssertionError(
             f"eval() must equal the golden function, and differs on {(labels != evaluated).sum()} samples"
         )
-    made.design.provenance.metrics.update(
+    metrics = made.design.provenance.metrics
+    metrics.update(
         float_val=trained.validation["float"],
         mlb_val=trained.validation["mlb"],
         float_test=float_test,
         golden_test=accuracy(labels, y),
     )
+    if trained.unaware is not None:
+        figures |= _without_training(trained.unaware, config, scaled, y)
+        metrics.update(exact_val=trained.validation["exact"])
+        metrics.update({name.removeprefix("accuracy_") + "_test": figures[name] for name in _UNAWARE})
     bundle.save(made, folder / "bundle")
-    metrics = made.design.provenance.metrics
     return {
         **figures,
         "accuracy_golden": metrics["golden_test"],
@@ -103,6 +108,18 @@ def train_to_bundle(
         "seconds": round(time.monotonic() - start, 2),
         "bundle": str(folder / "bundle"),
     }
+
+
+_UNAWARE = ("accuracy_exact", "accuracy_unaware")
+
+
+def _without_training(network: MlbNetwork, config: TrainConfig, x: torch.Tensor, y: np.ndarray) -> dict[str, float]:
+    """What the network that was trained with exact adders scores with those, and on the adders that overflow."""
+    found = {}
+    for name, rule in zip(_UNAWARE, (replace(config.adders, width=None, shift=0), config.adders), strict=True):
+        network.sums = rule
+        found[name] = accuracy(predictions(network, x).numpy(), y)
+    return found
 
 
 def describe(b: bundle.Bundle) -> dict[str, Any]:

@@ -36,6 +36,7 @@ SMALL = {
     "xnor_dot": ["n=32"],
     "mlb_dot": ["n=6"],
     "adder_tree": ["n=5", "width=8"],
+    "scaled_sum": ["width=5", "factors=8,11,4"],
     "sign_dot": ["n=6", "width=4", "node=6"],
     "table_product": ["f=20,10", "c=64,32", "i=20,10", "g=32,16", "factors=64,32"],
 }

@@ -20,7 +20,7 @@ from model.workflow import train_to_bundle
 from scripts.console import DatapathChoice, Json, command, emit_json, err, out, percent, resolve, table
 from synth.liberty import find_liberty
 
-PHASES = {"float": "float LSTM", "mlb": "LSTM for hardware"}
+PHASES = {"float": "float LSTM", "exact": "LSTM with exact adders", "mlb": "LSTM for hardware"}
 
 NAMES = {
     Family.FLOAT: "float LSTM",
@@ -85,9 +85,15 @@ def train(
     hidden: Annotated[int, typer.Option(help="LSTM units of each layer.")] = 32,
     epochs: Annotated[int, typer.Option(help="Epochs of the network for hardware.")] = 60,
     epochs_float: Annotated[int, typer.Option(help="Epochs of the float network.")] = 60,
+    epochs_adders: Annotated[
+        int, typer.Option(help="Epochs of blstm under --adders, after --epochs with exact ones.")
+    ] = TrainConfig.epochs_adders,
     pool: Annotated[Pool, typer.Option(help="Hidden state the dense layer reads.")] = Pool.LAST,
     batch: Annotated[int, typer.Option(help="Sequences a step.")] = 32,
     rate: Annotated[float, typer.Option(help="Largest learning rate of the network for hardware.")] = 1e-2,
+    rate_adders: Annotated[
+        float, typer.Option(help="Largest learning rate of blstm under --adders.")
+    ] = TrainConfig.rate_adders,
     rate_float: Annotated[float, typer.Option(help="Largest learning rate of the float network.")] = 1e-2,
     distill: Annotated[
         float, typer.Option(help="Share of the loss that is the distance from what the float network says.")
@@ -127,6 +133,8 @@ def train(
         hidden=hidden,
         epochs=epochs,
         epochs_float=epochs_float,
+        epochs_adders=epochs_adders,
+        rate_adders=rate_adders,
         pool=pool,
         batch=batch,
         rate=rate,
@@ -151,9 +159,12 @@ def train(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err) as bar:
-        trained = ("float",) if family in (Family.FLOAT, Family.FIXED32) else ("float", "mlb")
         totals = {"float": epochs_float, "mlb": epochs}
-        tasks = {phase: bar.add_task(PHASES[phase], total=totals[phase], state="") for phase in trained}
+        if family is Family.BLSTM:
+            totals = {"float": epochs_float, "exact": epochs, "mlb": epochs_adders}
+        if family in (Family.FLOAT, Family.FIXED32):
+            del totals["mlb"]
+        tasks = {phase: bar.add_task(PHASES[phase], total=total, state="") for phase, total in totals.items()}
 
         def progress(phase: str, done: int, of: int, loss: float, score: float) -> None:
             bar.update(tasks[phase], completed=done, state=f"loss {loss:.4f}, validation {percent(score)}")
@@ -181,7 +192,10 @@ def train(
     rows = [("float LSTM, test", percent(result["accuracy_float"]))]
     if family is not Family.FLOAT:
         level_text = f" ({activation},{weight})" if family in LEVELS else ""
-        level_text = f", {config.adders.width}-bit adders" if family is Family.BLSTM else level_text
+        if family is Family.BLSTM:
+            level_text = f" trained through {config.adders.width}-bit adders"
+            rows.append(("BLSTM with exact adders, test", percent(result["accuracy_exact"])))
+            rows.append((f"the same on {config.adders.width}-bit adders, test", percent(result["accuracy_unaware"])))
         rows.append((f"{NAMES[family]}{level_text}, test", percent(result["accuracy_golden"])))
         rows.append(("datapath", result["datapath"]))
     rows.append(("time", f"{result['seconds']:.0f} s"))

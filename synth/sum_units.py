@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import get_args
 
-from model.spec import AdderTreeSpec, Format, SignDotSpec, SumSpec
+from model.spec import AdderTreeSpec, Format, ScaledSumSpec, SignDotSpec, SumSpec
 from rtl.adder_tree import AdderTree
 from rtl.compressor import FinalAdder
+from rtl.scaled_sum import ScaledSum
 from rtl.sign_dot import SignDot
 from rtl.unit import Unit
 
@@ -66,3 +67,8 @@ def sign_dot(
     return SignDot(
         SignDotSpec(n=n, source=source, weights=codes(weights), bias=bias, rule=rule), stages, final_adder(final)
     )
+
+
+def scaled_sum(width: int = 12, factors: tuple[int, ...] = (64, 93, 32), stages: int = 0) -> Unit:
+    """Sum of signed numbers, each times its constant."""
+    return ScaledSum(ScaledSumSpec(sources=(Format(width),) * len(factors), factors=factors), stages)

@@ -168,6 +168,11 @@ class LstmSpec:
             SignDotSpec(n=self.hidden, source=self.h.format, rule=self.sums),
         )
 
+    @property
+    def overflows(self) -> bool:
+        """Whether an adder of a limited sum can overflow for any x, h and weights."""
+        return self.sums is not None and any(node.overflows for dot in self.sign_dots(0) for node in dot.sum.nodes)
+
     def gate_sum(self, gate: int) -> ScaledSumSpec:
         """z from the two sums by limited adders and the code of the bias, which is a word."""
         sources = (*(dot.format for dot in self.sign_dots(gate)), self.b[gate].code_format)
