@@ -8,7 +8,6 @@ instead and draws them (Figures 4 and 5 of MuBiNN).
 
 from __future__ import annotations
 
-import json
 import statistics
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,8 +21,8 @@ from model.data import Dataset, load
 from model.family import FactorRule, Family
 from model.spec import MAX_LEVELS, Datapath, Folding, Pool
 from model.workflow import train_to_bundle
-from rtl.rom_files import write_all
 from scripts.console import UsageError, command, err, out
+from scripts.runs import figures, spread
 
 FOLDING = Folding(pe=1, simd=8192)
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -73,29 +72,17 @@ class Runs:
 
     def figures(self, family: Family, levels: tuple[int, int], factors: FactorRule, seed: int) -> dict[str, Any]:
         """What :func:`train_to_bundle` says of a run, trained now or before."""
-        folder = self._folder / f"{self._name}-{family}-{factors}-{levels[0]}{levels[1]}-seed{seed}"
-        done, config = folder / "figures.json", config_of(self._name, levels, seed=seed, family=family, factors=factors)
-        found = json.loads(done.read_text()) if done.exists() else {}
-        if found.get("run") != config.plain():  # training refuses a folder with a run of another configuration
-            floats = self._folder / f"{self._name}-{Family.FLOAT}-seed{seed}"
-            usual = Datapath.usual(levels[0]) if family is Family.MUBINN2 else Datapath.ARITHMETIC
-            float_config = config_of(self._name, (1, 1), seed=seed, family=Family.FLOAT)
-            for each, run, float_from in ((float_config, floats, None), (config, folder, floats)):
-                with err.status(f"training {run}") as status:
-
-                    def tell(phase: str, epoch: int, of: int, loss: float, score: float, about: Any = (status, run)):
-                        about[0].update(f"training {about[1]}: {phase} {epoch}/{of}, loss {loss:.3f}, val {score:.2%}")
-
-                    found = train_to_bundle(each, self._data, run, FOLDING, tell, datapath=usual, float_from=float_from)
-            found["run"] = config.plain()
-            write_all({"figures.json": json.dumps(found, indent=1)}, folder)
-            err.print(f"{folder}: {found['accuracy_golden_val']:.2%} val, {found['accuracy_golden']:.2%} test")
-        return found
-
-
-def spread(values: list[float]) -> str:
-    """Mean and standard deviation in percent."""
-    return f"{100 * statistics.mean(values):.2f} ± {100 * statistics.stdev(values) if len(values) > 1 else 0:.2f}"
+        floats = self._folder / f"{self._name}-{Family.FLOAT}-seed{seed}"
+        of_float = config_of(self._name, (1, 1), seed=seed, family=Family.FLOAT)
+        figures(of_float, self._data, floats, folding=FOLDING)
+        return figures(
+            config_of(self._name, levels, seed=seed, family=family, factors=factors),
+            self._data,
+            self._folder / f"{self._name}-{family}-{factors}-{levels[0]}{levels[1]}-seed{seed}",
+            folding=FOLDING,
+            datapath=Datapath.usual(levels[0]) if family is Family.MUBINN2 else Datapath.ARITHMETIC,
+            float_from=floats,
+        )
 
 
 def table(name: str, runs: Runs, seeds: int) -> None:

@@ -1,0 +1,48 @@
+"""Training runs of the tables: each is trained once, and what it scored is kept beside it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from model.config import TrainConfig
+from model.data import Dataset
+from model.spec import Datapath, Folding
+from model.workflow import train_to_bundle
+from rtl.rom_files import write_all
+from scripts.console import err
+
+
+def figures(
+    config: TrainConfig,
+    data: Dataset,
+    folder: Path,
+    *,
+    folding: Folding,
+    datapath: Datapath = Datapath.ARITHMETIC,
+    float_from: Path | None = None,
+) -> dict[str, Any]:
+    """What :func:`train_to_bundle` says of the run in ``folder``, trained now or before."""
+    done = folder / "figures.json"
+    found = json.loads(done.read_text()) if done.exists() else {}
+    if found.get("run") == config.plain():  # training refuses a folder with a run of another configuration
+        return found
+    with err.status(f"training {folder}") as status:
+
+        def tell(phase: str, epoch: int, of: int, loss: float, score: float) -> None:
+            status.update(f"training {folder}: {phase} {epoch}/{of}, loss {loss:.3f}, val {score:.2%}")
+
+        found = train_to_bundle(config, data, folder, folding, tell, datapath=datapath, float_from=float_from)
+    found["run"] = config.plain()
+    write_all({"figures.json": json.dumps(found, indent=1)}, folder)
+    scores = [f"{found[name]:.2%}" for name in ("accuracy_golden_val", "accuracy_golden") if name in found]
+    err.print(f"{folder}: {' val, '.join(scores)}{' test' if scores else 'done'}")
+    return found
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation in percent."""
+    return f"{100 * statistics.mean(values):.2f} ± {100 * statistics.stdev(values) if len(values) > 1 else 0:.2f}"
