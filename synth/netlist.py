@@ -192,11 +192,15 @@ def _net_names(module: dict) -> dict[Bit, str]:
 
 
 def bit_names(name: str, wire: Mapping[str, Any], *, constants: bool = False) -> list[tuple[Any, str]]:
-    """(net, name) of each bit of a wire in Yosys' JSON; bits that are constants only if asked for."""
+    """(net, name) of each bit of a wire in Yosys' JSON; bits that are constants only if asked for.
+
+    The names are those that `splitnets` gives them: of a vector of one bit, too, that has an index.
+    """
     bits = wire["bits"]
+    single = len(bits) == 1 and not int(wire.get("attributes", {}).get("single_bit_vector", "0"), 2)
     first = wire.get("offset", 0)
     places = range(first, first + len(bits))
     labels = (
-        [name] if len(bits) == 1 else [f"{name}[{place}]" for place in (places[::-1] if wire.get("upto") else places)]
+        [name] if single else [f"{name}[{place}]" for place in (places[::-1] if wire.get("upto") else places)]
     )
     return [(bit, label) for bit, label in zip(bits, labels, strict=True) if constants or isinstance(bit, int)]

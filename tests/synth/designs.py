@@ -11,6 +11,13 @@ NAND = "module top (input a, input b, output y); assign y = ~(a & b); endmodule\
 INVERT = "module top (input a, output y); assign y = ~a; endmodule\n"
 WIRE = "module top (input [1:0] a, output [1:0] y, output one); assign y = {a[0], a[1]}, one = 1'b1; endmodule\n"
 # Three levels of XOR, and no logic computes the parity of eight bits in fewer two-input gates deep.
+ONE_BIT_VECTORS = """\
+module top (input clk, input [0:0] s, input [3:3] u, input t, output reg [0:0] q, output [5:5] o);
+  reg [0:0] r;
+  assign o = ~r;
+  always @(posedge clk) begin r <= s ^ t; q <= r & u; end
+endmodule
+"""
 PARITY = """\
 module top (input [7:0] x, output y);
   assign y = ((x[0] ^ x[1]) ^ (x[2] ^ x[3])) ^ ((x[4] ^ x[5]) ^ (x[6] ^ x[7]));

@@ -219,6 +219,12 @@ def test_registers_on_a_real_library(tmp_path: Path) -> None:
     assert report.depth == 1
 
 
+def test_vectors_of_one_bit_keep_their_index(tmp_path: Path) -> None:
+    report = synthesize([write(tmp_path, designs.ONE_BIT_VECTORS)], "top")
+    assert "2 outputs, 2 registers" in report.equivalence
+    assert (report.critical_path[0][0], report.critical_path[-1][0]) == ("r[0]", "q[0]")
+
+
 def test_registers_that_one_clock_port_does_not_clock(tmp_path: Path) -> None:
     for text in (designs.REGISTERS.replace("posedge", "negedge"), designs.TWO_CLOCKS):
         report = synthesize([write(tmp_path, text)], "top", liberty=GENERIC)
