@@ -128,7 +128,7 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
     a, w = (max(getattr(l, f"{kind}_levels") for l in network.layers) for kind in ("activation", "weight"))
     quantities: dict[str, tuple[Quantity, ...]] = {}
     formats: dict[str, str | list[str]] = {"input": str(network.source)}
-    state_bits, xnors, multiplications = {}, 0, 0
+    state_bits, xnors, additions, multiplications = {}, 0, 0, 0
     for layer, lstm in enumerate(network.layers):
         named = partial(of_layer, layer=layer)
         stored = {"x": (lstm.x,), "h": (lstm.h,), "c": (lstm.c,), "gates": lstm.gates}
@@ -145,7 +145,8 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
         for dot in lstm.dots(0):
             products = 4 * lstm.hidden * dot.n
             xnors += products * dot.x.width * dot.w.width if dot.binarized else 0
-            multiplications += 0 if dot.binarized else products
+            additions += products if lstm.sums else 0
+            multiplications += 0 if dot.binarized or lstm.sums else products
     quantities |= {"dense_w": (dense.w,), "dense_b": (dense.b,)}
     numbers = {name: str(quantities[name][0].format) for name in ("dense_w", "dense_b")}
     formats |= {name: text for name, text in numbers.items() if isinstance(quantities[name][0], FixedSpec)}
@@ -174,6 +175,7 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
         },
         "state_bits": state_bits,
         "xnor_operations_per_step": xnors,
+        "signed_additions_per_step": additions,
         "multiplications_per_step": multiplications,
         "test_sequences": len(b.labels),
         "steps": int(b.samples.shape[1]),

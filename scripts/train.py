@@ -55,7 +55,7 @@ def parse_adders(text: str | None, family: Family) -> SumSpec:
         return TrainConfig.adders
     if family is not Family.BLSTM:
         raise TrainingError(f"Option --adders must go with {Family.BLSTM.value}, not with {family.value}")
-    return SumSpec.parse(text)
+    return SumSpec.parse(text, TrainConfig.adders)
 
 
 def choose_factors(rule: FactorRule | None, family: Family) -> FactorRule:
