@@ -160,4 +160,5 @@ def test_a_rule_is_read_as_it_is_written():
 def test_a_matrix_product_is_the_fold_of_its_products(rule, terms, seed):
     random = np.random.default_rng(seed)
     x, w = random.integers(-9, 10, (3, 2, terms)), random.integers(-2, 3, (4, terms))
+    x[0], w[0] = 9, 2  # at every end of every range
     assert np.array_equal(rule.product(x, w), rule.fold(np.moveaxis(x[..., None, :] * w, -1, 0)))
