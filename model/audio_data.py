@@ -5,6 +5,7 @@ A clip is one second of one channel, full scale -1 to 1.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,18 +21,20 @@ FLOOR = 1e-8  #: power below which all is silence: that of white noise at -80 dB
 NOISE_SEED = 0  #: noise belongs to the data, not to a training run
 BLOCK = 256  #: clips whose spectra are in memory at once
 
-Noises = Callable[[int], NDArray[np.float64]]
+Clips = NDArray[np.float64]
+Noise = Callable[[int], NDArray[np.float64]]  #: the noise of a clip, by its place in the data set
 
 
 def log_mel(clips: Sequence[ArrayLike], rate: int) -> NDArray[np.float32]:
     """Logarithm of the power in 40 mel bands of each 10 ms of one-second clips, (clips, 100, 40).
 
-    Step t is a Hann window of 25 ms around the middle of samples t to t + 1 hundredths of a second.
+    Step t sees a Hann window of 25 ms around the t-th hundredth of the second. White noise has its mean of squares in
+    every band; what is below 1e-8 (-80 dB) counts as that.
 
     Parameters
     ----------
     clips
-        One channel each, of any length: integers over the whole range of their type, or floats from -1 to 1.
+        One channel each, of any length: int16 or int32 over the whole range of their type, or floats from -1 to 1.
         A longer one loses its end, a shorter one is followed by silence.
     rate
         Samples a second: a multiple of 100 from 8,000 to 48,000.
@@ -39,140 +42,158 @@ def log_mel(clips: Sequence[ArrayLike], rate: int) -> NDArray[np.float32]:
     Raises
     ------
     DataError
-        If a clip or the rate is not so.
+        If there is no clip, or a clip or the rate is not so.
     """
     if not isinstance(rate, (int, np.integer)) or rate % 100 or not 8000 <= rate <= 48000:
         raise DataError(f"Rate must be a multiple of 100 from 8000 to 48000 samples a second, not {rate!r}")
-    seconds = np.stack([one_second(clip, int(rate)) for clip in clips]) if len(clips) else np.zeros((0, rate))
-    if not len(seconds):
+    if len(clips) == 0:
         raise DataError("Number of clips must be at least 1, not 0")
-    return _features(seconds, int(rate))
+    return _features(np.stack([one_second(clip, int(rate), f"Clip {i}") for i, clip in enumerate(clips)]), int(rate))
 
 
-def one_second(clip: ArrayLike, rate: int) -> NDArray[np.float64]:
+def one_second(clip: ArrayLike, rate: int, name: str = "Clip") -> NDArray[np.float64]:
     """A clip trimmed or followed by zeros, (rate,), full scale -1 to 1. Raises DataError."""
     samples = np.asarray(clip)
-    if samples.ndim != 1 or not len(samples):
-        raise DataError(f"Clip must be one channel (samples), not {samples.shape!r}")
-    if samples.dtype.kind not in "if":
-        raise DataError(f"Clip must be signed integers or floats, not {samples.dtype}")
-    full = -float(np.iinfo(samples.dtype).min) if samples.dtype.kind == "i" else 1.0
+    if samples.ndim != 1 or len(samples) < rate // STEPS:
+        raise DataError(f"{name} must be one channel of at least {rate // STEPS} samples, not {samples.shape!r}")
+    if samples.dtype.kind != "f" and samples.dtype not in (np.int16, np.int32):
+        raise DataError(f"{name} must be int16, int32 or floats, not {samples.dtype}")
+    full = 1.0 if samples.dtype.kind == "f" else -float(np.iinfo(samples.dtype).min)
     scaled = samples[:rate].astype(np.float64) / full
     if not np.isfinite(scaled).all():
-        raise DataError(f"Clip must be finite, not {float(scaled[~np.isfinite(scaled)][0])!r}")
+        raise DataError(f"{name} must be finite, not {float(scaled[~np.isfinite(scaled)][0])!r}")
     return np.pad(scaled, (0, rate - len(scaled)))
 
 
-def _features(clips: NDArray[np.float64], rate: int) -> NDArray[np.float32]:
-    import librosa  # here, since it takes longer than all else that comes with this module
-
-    hop, window = rate // STEPS, rate * WINDOW_MS // 1000
-    fft = 2 ** math.ceil(math.log2(window))
-    around = ((fft - hop) // 2, fft - hop - (fft - hop) // 2)
-    blocks = []
-    for start in range(0, len(clips), BLOCK):
-        padded = np.pad(clips[start : start + BLOCK].astype(np.float32), ((0, 0), around))
-        power = librosa.feature.melspectrogram(
-            y=padded, sr=rate, n_fft=fft, hop_length=hop, win_length=window, center=False, n_mels=MELS, fmin=20, norm=1
-        )
-        # White noise of power P has P in every band: a band is a weighted mean, 3 / 8 of the window the power of its square.
-        power /= 0.375 * window
-        blocks.append(np.log(np.maximum(power, FLOOR)).transpose(0, 2, 1))
-    return np.ascontiguousarray(np.concatenate(blocks), np.float32)
-
-
 def mix(clip: NDArray[np.float64], noise: NDArray[np.float64], snr_db: float) -> NDArray[np.float64]:
-    """``clip + g * noise`` with g such that 10 log10(P(clip) / P(g * noise)) = snr_db, P the mean of squares.
+    """``clip + g * noise`` with g such that 10 log10(P(clip) / P(g * noise)) = snr_db, where P is the mean of squares.
 
-    Both of the same shape (samples,); the sum is not clipped.
+    Both (samples,); nothing is clipped.
 
     Raises
     ------
     DataError
-        If either is silent or the ratio is not from -40 to 100 dB.
+        If they differ in shape, either is silent, or the ratio is not from -40 to 100 dB.
     """
     if not -40 <= snr_db <= 100:
         raise DataError(f"Signal-to-noise ratio must be -40 to 100 dB, not {snr_db!r}")
-    if clip.shape != noise.shape or clip.ndim != 1:
-        raise DataError(f"Noise must be as long as the clip {clip.shape!r}, not {noise.shape!r}")
+    if clip.ndim != 1 or noise.shape != clip.shape:
+        raise DataError(f"Noise must be one channel as long as its clip {clip.shape!r}, not {noise.shape!r}")
     powers = [float(np.mean(np.square(part))) for part in (clip, noise)]
     for name, power in zip(("Clip", "Noise"), powers, strict=True):
         if not 0 < power < math.inf:
-            raise DataError(f"{name} must have a mean of squares above 0 to mix at a ratio, not {power!r}")
+            raise DataError(f"{name} to mix must have a mean of squares above 0, not {power!r}")
     return clip + math.sqrt(powers[0] / powers[1] * 10 ** (-snr_db / 10)) * noise
 
 
-def coloured(rng: np.random.Generator, samples: int) -> NDArray[np.float64]:
-    """White or pink noise (power as 1 / f), either as likely, (samples,), its mean of squares 1."""
+def coloured(rng: np.random.Generator, samples: int, *, pink: bool) -> NDArray[np.float64]:
+    """Noise of even power over frequency, or (pink) of power as 1 / frequency, (samples,), its mean of squares 1."""
     spectrum = np.fft.rfft(rng.standard_normal(samples))
     spectrum[0] = 0
-    if rng.random() < 0.5:
+    if pink:
         spectrum[1:] /= np.sqrt(np.arange(1, len(spectrum)))
     noise = np.fft.irfft(spectrum, samples)
     return noise / math.sqrt(np.mean(np.square(noise)))
 
 
+def _features(clips: Clips, rate: int) -> NDArray[np.float32]:
+    """See log_mel; clips (clips, rate)."""
+    import librosa  # here, since nothing else should wait for it
+
+    hop, window = rate // STEPS, rate * WINDOW_MS // 1000
+    fft = 2 ** math.ceil(math.log2(window))
+    mel = librosa.filters.mel(sr=rate, n_fft=fft, n_mels=MELS, fmin=20, norm=1)  # a band is a weighted mean
+    before = (fft - hop) // 2
+    blocks = []
+    for start in range(0, len(clips), BLOCK):
+        padded = np.pad(clips[start : start + BLOCK].astype(np.float32), ((0, 0), (before, fft - hop - before)))
+        spectrum = librosa.stft(padded, n_fft=fft, hop_length=hop, win_length=window, center=False)
+        power = mel @ np.square(np.abs(spectrum))
+        power /= 3 / 8 * window  # the sum of the window's squares
+        blocks.append(np.log(np.maximum(power, FLOOR)).transpose(0, 2, 1))
+    return np.ascontiguousarray(np.concatenate(blocks), np.float32)
+
+
+def _dataset(
+    name: str, clips: Clips, y: NDArray[np.int64], split: NDArray[np.int64], snr: float | None, noise: Noise
+) -> Dataset:
+    """Features of clips (clips, rate), each with noise of its own in it where a ratio is given, in every split."""
+    if snr is not None:
+        name = f"{name} at {snr:g} dB"
+        clips = np.stack([mix(clip, noise(index), snr) for index, clip in enumerate(clips)])
+    return Dataset(name=name, x=_features(clips, clips.shape[1]), y=y, split=split)
+
+
 def _fsdd(data_root: Path | None, snr: float | None) -> Dataset:
     """Free Spoken Digit Dataset: 10 digits, 8 kHz, 6 speakers, each of whom is in all splits.
 
-    Of the 50 recordings of a digit by a speaker 0 to 4 are the test (the official split), 5 to 9 the validation split.
+    Of the 50 recordings of a digit by a speaker 0 to 4 are the test split (the official one), 5 to 9 the validation
+    split. Noise is white or pink, of every clip its own.
     """
-    clips, y, split, rate = _digit_clips(data_root)
-    return _dataset("fsdd", clips, y, split, rate, snr, _coloured_for(rate))
+    return _dataset("fsdd", *_spoken_digits(data_root), snr, _white_or_pink)
 
 
 def _fsdd_keywords(data_root: Path | None, snr: float | None) -> Dataset:
-    """The same with digits 8 and 9 as one class, unknown (8), and as many clips of noise alone, silence (9), as of a digit."""
-    clips, y, split, rate = _digit_clips(data_root)
-    silent = split[y == 0]
-    noise = np.empty((len(silent), rate))
-    for index in range(len(silent)):
-        rng = np.random.default_rng((NOISE_SEED, 1, index))
-        noise[index] = 10 ** (rng.uniform(-60, -20) / 20) * coloured(rng, rate)
-    clips = np.concatenate([clips, noise])
-    y = np.concatenate([np.minimum(y, 8), np.full(len(silent), 9)])
-    return _dataset("fsdd_keywords", clips, y, np.concatenate([split, silent]), rate, snr, _coloured_for(rate))
+    """The same with digits 8 and 9 in one class, unknown (8), and as many clips of silence (9) as of one digit.
+
+    Silence is white or pink noise of -60 to -20 dB, at which a ratio sets other noise.
+    """
+    clips, y, split = _spoken_digits(data_root)
+    of_silence = split[y == 0]
+    level = np.random.default_rng(NOISE_SEED).uniform(-60, -20, (len(of_silence), 1))
+    silence = 10 ** (level / 20) * np.stack([_white_or_pink(index, 1) for index in range(len(of_silence))])
+    y = np.concatenate([np.minimum(y, 8), np.full(len(of_silence), 9)])
+    split = np.concatenate([split, of_silence])
+    return _dataset("fsdd_keywords", np.concatenate([clips, silence]), y, split, snr, _white_or_pink)
 
 
-def _digit_clips(
-    data_root: Path | None,
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], int]:
+def _spoken_digits(data_root: Path | None) -> tuple[Clips, NDArray[np.int64], NDArray[np.int64]]:
+    """Clips, labels and split of fsdd."""
     keys = ("audio", "offset", "label", "index", "is_test", "sample_rate")
-    archive = open_archive("fsdd", data_root, Path("fsdd") / "fsdd.npz", keys)
-    audio, offset, index, test = (archive[key] for key in ("audio", "offset", "index", "is_test"))
-    clips = np.stack([one_second(clip, 8000) for clip in np.split(audio, offset[1:-1])])
+    archive = _archive("fsdd", data_root, "fsdd", 8000, keys)
+    audio, offset = archive["audio"], archive["offset"]
+    if audio.ndim != 1 or offset.ndim != 1 or offset.dtype.kind not in "iu" or not len(offset):
+        raise DataError(f"Offsets of fsdd must be whole numbers, one a clip and the end, not {offset.dtype}")
+    pieces = [audio[start:end] for start, end in itertools.pairwise(offset.tolist())]
+    clips = np.stack([one_second(piece, 8000, f"Clip {i} of fsdd") for i, piece in enumerate(pieces)])
+    index = _column("fsdd", archive, "index", "iu", len(clips))
+    test = _column("fsdd", archive, "is_test", "b", len(clips))
     split = np.where(test, 2, np.where((index >= 5) & (index < 10), 1, 0))
-    return clips, check_labels("fsdd", archive["label"], len(clips)), split, 8000
+    return clips, check_labels("fsdd", archive["label"], len(clips)), split
 
 
-def _coloured_for(rate: int) -> Noises:
-    return lambda index: coloured(np.random.default_rng((NOISE_SEED, 0, index)), rate)
+def _white_or_pink(index: int, use: int = 0) -> NDArray[np.float64]:
+    """One second of the noise of a clip, at 8 kHz."""
+    rng = np.random.default_rng((NOISE_SEED, use, index))
+    return coloured(rng, 8000, pink=bool(rng.integers(2)))
 
 
 def _speech_commands(data_root: Path | None, snr: float | None) -> Dataset:
-    """Part of the Speech Commands test set: 10 words, _silence_ (0) and _unknown_ (1), 16 kHz.
+    """Part of the Speech Commands test set: _silence_ (0), _unknown_ (1) and 10 words, 16 kHz.
 
-    Every speaker is in one split: the test split as prepared; of the others every fifth is for validation, and of
-    their clips of silence, which have no speaker, every fifth.
+    No speaker is in two splits: the test split is as prepared, of the other speakers every fifth is for validation.
+    Clips of silence have no speaker; of those every fifth outside the test split. Noise is another clip of silence of
+    the same split, turned in time.
     """
-    name = "speech_commands_v2_subset"
-    keys = ("audio", "label", "speaker", "is_test", "sample_rate")
-    archive = open_archive("speech_commands", data_root, Path(name) / f"{name}.npz", keys)
-    audio, speaker, test = (archive[key] for key in ("audio", "speaker", "is_test"))
-    y = check_labels("speech_commands", archive["label"], len(audio))
-    clips = np.stack([one_second(clip, 16000) for clip in audio])
-    split = np.where(test, 2, 0)
+    name, folder = "speech_commands", "speech_commands_v2_subset"
+    archive = _archive(name, data_root, folder, 16000, ("audio", "label", "speaker", "is_test", "sample_rate"))
+    audio = archive["audio"]
+    clips = np.stack([one_second(clip, 16000, f"Clip {i} of {name}") for i, clip in enumerate(audio)])
+    y = check_labels(name, archive["label"], len(clips))
+    speaker = _column(name, archive, "speaker", "U", len(clips))
+    test = _column(name, archive, "is_test", "b", len(clips))
     spoken = speaker != ""
-    split[np.isin(speaker, np.unique(speaker[spoken & ~test])[4::5]) & spoken] = 1
+    split = np.where(test, 2, np.isin(speaker, np.unique(speaker[spoken & ~test])[4::5]))
     split[np.flatnonzero(~spoken & ~test)[4::5]] = 1
-    loud = np.square(clips).mean(1) > 0
 
     def noise(index: int) -> NDArray[np.float64]:
         rng = np.random.default_rng((NOISE_SEED, index))
-        others = np.flatnonzero((y == 0) & loud & (split == split[index]) & (np.arange(len(y)) != index))
-        return np.roll(clips[rng.choice(others)], rng.integers(clips.shape[1]))
+        others = np.flatnonzero((y == 0) & (split == split[index]) & (np.arange(len(y)) != index))
+        if not len(others):
+            raise DataError(f"Clips of silence of {name} must be at least 2 in each split to mix noise, and are not")
+        return np.roll(clips[rng.choice(others)], rng.integers(16000))
 
-    return _dataset("speech_commands", clips, y, split, 16000, snr, noise)
+    return _dataset(name, clips, y, split, snr, noise)
 
 
 PRESETS: dict[str, Callable[[Path | None, float | None], Dataset]] = {
@@ -182,17 +203,19 @@ PRESETS: dict[str, Callable[[Path | None, float | None], Dataset]] = {
 }
 
 
-def _dataset(
-    name: str,
-    clips: NDArray[np.float64],
-    y: NDArray[np.int64],
-    split: NDArray[np.int64],
-    rate: int,
-    snr: float | None,
-    noise: Noises,
-) -> Dataset:
-    """Features of all clips, each with its own noise where a ratio is given."""
-    if snr is not None:
-        name = f"{name} at {snr:g} dB"
-        clips = np.stack([mix(clip, noise(index), snr) for index, clip in enumerate(clips)])
-    return Dataset(name=name, x=_features(clips, rate), y=y, split=split)
+def _archive(preset: str, data_root: Path | None, name: str, rate: int, keys: tuple[str, ...]) -> dict[str, NDArray]:
+    """The arrays of a preset's file, which is at this rate."""
+    archive = open_archive(preset, data_root, Path(name) / f"{name}.npz", keys)
+    if not np.array_equal(archive["sample_rate"], rate):
+        raise DataError(f"Rate of {preset} must be {rate} samples a second, not {archive['sample_rate'].tolist()!r}")
+    if archive["audio"].dtype != np.int16 or not archive["audio"].size:
+        raise DataError(f"Audio of {preset} must be int16, not {archive['audio'].dtype} {archive['audio'].shape!r}")
+    return archive
+
+
+def _column(preset: str, archive: dict[str, NDArray], key: str, kinds: str, clips: int) -> NDArray:
+    """An array with one entry a clip, of one of these kinds of type."""
+    column = archive[key]
+    if column.shape != (clips,) or column.dtype.kind not in kinds:
+        raise DataError(f"Array {key} of {preset} must be one a clip ({clips}), not {column.dtype} {column.shape!r}")
+    return column

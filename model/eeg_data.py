@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import signal
 
-from model.data import DataError, Dataset, check_labels, open_archive
+from model.data import DataError, Dataset, check_labels, open_archive, split_groups
 
 
 def _bonn(data_root: Path | None) -> Dataset:
