@@ -154,6 +154,8 @@ def _spoken_digits(data_root: Path | None) -> tuple[Clips, NDArray[np.int64], ND
     audio, offset = archive["audio"], archive["offset"]
     if audio.ndim != 1 or offset.ndim != 1 or offset.dtype.kind not in "iu" or not len(offset):
         raise DataError(f"Offsets of fsdd must be whole numbers, one a clip and the end, not {offset.dtype}")
+    if offset[-1] != len(audio):
+        raise DataError(f"Offsets of fsdd must end at {len(audio)} samples, not {int(offset[-1])!r}")
     pieces = [audio[start:end] for start, end in itertools.pairwise(offset.tolist())]
     clips = np.stack([one_second(piece, 8000, f"Clip {i} of fsdd") for i, piece in enumerate(pieces)])
     index = _column("fsdd", archive, "index", "iu", len(clips))

@@ -117,7 +117,7 @@ def load(source: str, data_root: Path | None = None, snr: float | None = None) -
     if source in audio_data.PRESETS:
         return audio_data.PRESETS[source](data_root, snr)
     if snr is not None:
-        raise DataError(f"Signal-to-noise ratio must go with {', '.join(audio_data.PRESETS)}, not with {source!r}")
+        raise DataError(f"Noise (snr) must go with audio ({', '.join(audio_data.PRESETS)}), not with {source!r}")
     if source == "digits":
         return _digits()
     if source in eeg_data.PRESETS:
