@@ -30,6 +30,7 @@ from synth.energy.measure import Energy
 from synth.flow import find_liberty
 from synth.liberty import GENERIC
 from synth.units import UNITS
+from tests import audio
 from tests.sentences import is_one_sentence
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -130,6 +131,15 @@ def test_train_on_a_file(tmp_path):
     about = answer("info", found["bundle"])
     assert (about["data"], about["features"], about["hidden"], about["classes"]) == ("mine.npz", 2, [1], 2)
     assert (about["activation_levels"], about["weight_levels"], about["pool"]) == (1, 5, "mean")
+
+
+def test_train_on_noisy_audio(tmp_path):
+    """The bundle says at which ratio noise was mixed in."""
+    audio.write(tmp_path, "fsdd", audio.fsdd())
+    options = ["--hidden", 2, "--levels", "1,1", "--epochs", 1, "--epochs-float", 1, "--pool", "mean"]
+    found = answer("train", "--data", "fsdd", "--snr", -5, "--data-root", tmp_path, *options, "--out", tmp_path / "run")
+    about = answer("info", found["bundle"])
+    assert (about["data"], about["features"], about["steps"], about["classes"]) == ("fsdd at -5 dB", 40, 100, 10)
 
 
 def test_info(trained, bundle):
