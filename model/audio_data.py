@@ -17,7 +17,8 @@ from model.data import DataError, Dataset, check_labels, open_archive
 
 MELS, STEPS = 40, 100
 WINDOW_MS = 25
-FLOOR = 1e-8  #: power below which all is silence: that of white noise at -80 dB
+FLOOR = 1 / 256  #: power of a band, relative to the clip's, below which all is silence (-24 dB)
+FAINTEST = 1e-8  #: power below which a clip is not raised further (-80 dB)
 NOISE_SEED = 0  #: noise belongs to the data, not to a training run
 BLOCK = 256  #: clips whose spectra are in memory at once
 
@@ -25,11 +26,13 @@ Clips = NDArray[np.float64]
 Noise = Callable[[int], NDArray[np.float64]]  #: the noise of a clip, by its place in the data set
 
 
-def log_mel(clips: Sequence[ArrayLike], rate: int) -> NDArray[np.float32]:
-    """Logarithm of the power in 40 mel bands of each 10 ms of one-second clips, (clips, 100, 40).
+def log_mel(clips: Sequence[ArrayLike] | NDArray, rate: int) -> NDArray[np.float32]:
+    """Natural logarithm of the power in 40 mel bands of each 10 ms of one-second clips, (clips, 100, 40).
 
-    Step t sees a Hann window of 25 ms around the t-th hundredth of the second. White noise has its mean of squares in
-    every band; what is below 1e-8 (-80 dB) counts as that.
+    The power of a band is a weighted mean over its frequencies, relative to the mean of squares of the whole clip: of
+    white noise it is 1 on the average, and how loud a clip is does not matter. What is below 1 / 256 (-24 dB) counts
+    as that: it tells more of the room than of the word. Step t sees a Hann window of 25 ms around the t-th hundredth
+    of the second.
 
     Parameters
     ----------
@@ -102,14 +105,15 @@ def _features(clips: Clips, rate: int) -> NDArray[np.float32]:
 
     hop, window = rate // STEPS, rate * WINDOW_MS // 1000
     fft = 2 ** math.ceil(math.log2(window))
-    mel = librosa.filters.mel(sr=rate, n_fft=fft, n_mels=MELS, fmin=20, norm=1)  # a band is a weighted mean
+    mel = librosa.filters.mel(sr=rate, n_fft=fft, n_mels=MELS, norm=1)  # a band is a weighted mean
     before = (fft - hop) // 2
+    level = np.maximum(np.square(clips).mean(1), FAINTEST)
     blocks = []
     for start in range(0, len(clips), BLOCK):
         padded = np.pad(clips[start : start + BLOCK].astype(np.float32), ((0, 0), (before, fft - hop - before)))
         spectrum = librosa.stft(padded, n_fft=fft, hop_length=hop, win_length=window, center=False)
         power = mel @ np.square(np.abs(spectrum))
-        power /= 3 / 8 * window  # the sum of the window's squares
+        power /= 3 / 8 * window * level[start : start + BLOCK, None, None]  # 3 / 8: the window's mean of squares
         blocks.append(np.log(np.maximum(power, FLOOR)).transpose(0, 2, 1))
     return np.ascontiguousarray(np.concatenate(blocks), np.float32)
 
@@ -136,12 +140,11 @@ def _fsdd(data_root: Path | None, snr: float | None) -> Dataset:
 def _fsdd_keywords(data_root: Path | None, snr: float | None) -> Dataset:
     """The same with digits 8 and 9 in one class, unknown (8), and as many clips of silence (9) as of one digit.
 
-    Silence is white or pink noise of -60 to -20 dB, at which a ratio sets other noise.
+    Silence is white or pink noise, other than what a ratio mixes in.
     """
     clips, y, split = _spoken_digits(data_root)
     of_silence = split[y == 0]
-    level = np.random.default_rng(NOISE_SEED).uniform(-60, -20, (len(of_silence), 1))
-    silence = 10 ** (level / 20) * np.stack([_white_or_pink(index, 1) for index in range(len(of_silence))])
+    silence = np.stack([_white_or_pink(index, 1) for index in range(len(of_silence))])
     y = np.concatenate([np.minimum(y, 8), np.full(len(of_silence), 9)])
     split = np.concatenate([split, of_silence])
     return _dataset("fsdd_keywords", np.concatenate([clips, silence]), y, split, snr, _white_or_pink)
