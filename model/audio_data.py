@@ -38,7 +38,7 @@ def log_mel(clips: Sequence[ArrayLike] | NDArray, rate: int) -> NDArray[np.float
     ----------
     clips
         One channel each, of any length: int16 or int32 over the whole range of their type, or floats from -1 to 1.
-        A longer one loses its end, a shorter one is followed by silence.
+        A longer one loses its end, a shorter one comes after silence, so that its last step is the last of all.
     rate
         Samples a second: a multiple of 100 from 8,000 to 48,000.
 
@@ -55,7 +55,7 @@ def log_mel(clips: Sequence[ArrayLike] | NDArray, rate: int) -> NDArray[np.float
 
 
 def one_second(clip: ArrayLike, rate: int, name: str = "Clip") -> NDArray[np.float64]:
-    """A clip trimmed or followed by zeros, (rate,), full scale -1 to 1. Raises DataError."""
+    """A clip trimmed, or behind zeros, (rate,), full scale -1 to 1. Raises DataError."""
     samples = np.asarray(clip)
     if samples.ndim != 1 or len(samples) < rate // STEPS:
         raise DataError(f"{name} must be one channel of at least {rate // STEPS} samples, not {samples.shape!r}")
@@ -66,7 +66,7 @@ def one_second(clip: ArrayLike, rate: int, name: str = "Clip") -> NDArray[np.flo
     wrong = scaled[~(np.abs(scaled) <= 1e6)]  # their squares would not be finite, or they are not
     if len(wrong):
         raise DataError(f"{name} must be numbers of at most 1e6 in size, not {float(wrong[0])!r}")
-    return np.pad(scaled, (0, rate - len(scaled)))
+    return np.pad(scaled, (rate - len(scaled), 0))
 
 
 def mix(clip: NDArray[np.float64], noise: NDArray[np.float64], snr_db: float) -> NDArray[np.float64]:

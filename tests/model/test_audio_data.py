@@ -79,7 +79,7 @@ def test_clips_as_whole_numbers_longer_and_shorter_ones():
     assert np.array_equal(log_mel([whole], 8000), expected)
     assert np.array_equal(log_mel(whole[None].astype(np.int32) << 16, 8000), expected)
     assert np.array_equal(log_mel([np.concatenate([whole, whole[::-2]])], 8000), expected)
-    short, padded = whole[:3000], np.concatenate([whole[:3000], np.zeros(5000, np.int16)])
+    short, padded = whole[:3000], np.concatenate([np.zeros(5000, np.int16), whole[:3000]])
     assert np.array_equal(log_mel([short, whole], 8000), log_mel([padded, whole], 8000))
 
 
