@@ -68,8 +68,14 @@ def choose_factors(rule: FactorRule | None, family: Family) -> FactorRule:
 @command
 def train(
     data: Annotated[
-        str, typer.Option(help="digits, a preset (bonn, bonn3, motor), or a file ending in .npz.")
+        str,
+        typer.Option(
+            help="digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands, or a file ending in .npz."
+        ),
     ] = "digits",
+    snr: Annotated[
+        float | None, typer.Option(help="Of audio: noise is mixed into all clips, at so many dB below each.")
+    ] = None,
     family: Annotated[Family, typer.Option(help="What is binarized; float and fixed32: nothing.")] = Family.MUBINN2,
     levels: Annotated[
         str | None, typer.Option(help="Levels A,W of activations and weights, each 1 to 5; 3,3 if not given.")
@@ -143,7 +149,7 @@ def train(
         jitter=jitter,
         seed=seed,
     )
-    dataset, folding = load(data, data_root), Folding(pe=pe, simd=simd)
+    dataset, folding = load(data, data_root, snr), Folding(pe=pe, simd=simd)
     usual = Datapath.usual(activation) if family is Family.MUBINN2 else Datapath.ARITHMETIC
     auto = datapath is DatapathChoice.AUTO
     asked = usual if datapath is None or auto else Datapath(datapath.value)
