@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.spec import SumSpec
+from model.straight_through import through
 from model.sums import saturation_counts, summed_product
 
 
@@ -68,11 +69,11 @@ class _OverflowLayer(nn.Module):
         kept = w.clamp(-size, size)
         with torch.no_grad():
             integers = torch.where(w >= 0, 1.0, -1.0).to(w.dtype) if self.weight_bits == 1 else kept.round()
-        return _through(kept, integers)
+        return through(kept, integers)
 
     def _product(self, x: Tensor, w: Tensor, bias: Tensor | None, outputs: slice) -> Tensor:
         """Sums of ``x`` (rows, terms) and ``w`` (outputs, terms), of these outputs of the layer."""
-        bias = None if bias is None else _through(bias, bias.detach().round())
+        bias = None if bias is None else through(bias, bias.detach().round())
         if self.count is not None:
             self.count.counts[:, outputs] += saturation_counts(x, w, self.spec, bias=bias).to(self.count.counts.device)
         return summed_product(x, w, self.spec, bias=bias, x_max=self.x_max)
@@ -85,21 +86,6 @@ class _OverflowLayer(nn.Module):
     def levels(self) -> int:
         """Levels of nodes of a sum."""
         return self.spec.levels(self.weight[0].numel() + (self.bias is not None))
-
-
-def _through(x: Tensor, value: Tensor) -> Tensor:
-    """``value`` with the gradient of ``x``."""
-    return _Through.apply(x, value)  # type: ignore[return-value]
-
-
-class _Through(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, value: Tensor) -> Tensor:  # type: ignore[override]
-        return value.clone()
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return grad, None
 
 
 class OverflowLinear(_OverflowLayer, nn.Linear):
