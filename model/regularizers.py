@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +24,26 @@ def cosine_penalty(weights: Iterable[Tensor], strength: float) -> Tensor:
 def parabola_penalty(weights: Iterable[Tensor], strength: float) -> Tensor:
     """``strength * (1 - w**2)``, summed over all weights, each clipped to -1 ... 1: 0 at both ends, steepest there."""
     return strength * _total(1 - w.square() for w in _clipped(weights))
+
+
+class Kind(StrEnum):
+    """Which penalty."""
+
+    COSINE = "cosine"
+    PARABOLA = "parabola"
+
+
+@dataclass(frozen=True)
+class Regularizer:
+    """A penalty of the binarized weights of a network, for :func:`model.classifier.fit`."""
+
+    kind: Kind
+    strength: float
+
+    def __call__(self, network: nn.Module) -> Tensor:
+        """What is added to the loss."""
+        penalty = cosine_penalty if self.kind is Kind.COSINE else parabola_penalty
+        return penalty(binarized_weights(network), self.strength)
 
 
 def binarized_weights(model: nn.Module) -> Iterator[Tensor]:
