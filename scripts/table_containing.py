@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -166,7 +167,7 @@ def networks(found: dict[Run, list[dict[str, Any]]], names: Iterable[str]) -> No
         sizes = [f"{len(config.channels)} x {config.channels[0]}", str(9 * config.channels[0])]
         rows.append([name, *sizes, *scores, score(through, BITS), spread(lost)])
     table("Test accuracy, %", [*heads, f"trained through {BITS}", "points lost to exact sums"], rows)
-    widths = [bits for bits in (*OTHER_BITS, BITS) if Run(network=RULE, bits=bits) in found]
+    widths = (*OTHER_BITS, BITS)
     through = [
         [f"{bits}", score(found[Run(network=RULE, bits=None)], bits), score(found[Run(network=RULE, bits=bits)], bits)]
         for bits in widths
@@ -174,17 +175,27 @@ def networks(found: dict[Run, list[dict[str, Any]]], names: Iterable[str]) -> No
     table(f"{RULE} by bits of the adders, test %", ["bits", "trained with exact sums", "trained through them"], through)
 
 
-def all_runs(names: list[str], chosen: dict[Kind, float]) -> list[Run]:
-    """What the tables need, the smallest networks first."""
-    first = [Run(network=RULE), Run(network=RULE, norm=Norm.BATCH)]
-    first += [Run(network=RULE, penalty=Regularizer(kind, strength)) for kind, strength in chosen.items()]
-    first += [Run(network=RULE, bits=bits) for bits in OTHER_BITS]
+class Tables(StrEnum):
+    """What is printed."""
+
+    NETWORKS = "networks"
+    NORMALIZATIONS = "normalizations"
+    REGULARIZERS = "regularizers"
+
+
+def runs_of(table: Tables, names: list[str], chosen: dict[Kind, float]) -> list[Run]:
+    """What a table needs."""
+    if table is Tables.NORMALIZATIONS:
+        return [Run(network=RULE, norm=norm) for norm in Norm]
+    if table is Tables.REGULARIZERS:
+        penalties = [None, *(Regularizer(kind, strength) for kind, strength in chosen.items())]
+        return [Run(network=RULE, penalty=penalty) for penalty in penalties]
     each = [
-        run
+        Run(network=name, bits=bits, float_weights=floats)
         for name in names
-        for run in (Run(network=name), Run(network=name, bits=None), Run(network=name, bits=None, float_weights=True))
+        for bits, floats in ((BITS, False), (None, False), (None, True))
     ]
-    return list(dict.fromkeys([*first, *each]))
+    return [*each, *(Run(network=RULE, bits=bits) for bits in OTHER_BITS)]
 
 
 @command
@@ -193,9 +204,10 @@ def main(
     networks_named: Annotated[
         str, typer.Option("--networks", help="Of the last table, separated by commas.")
     ] = ",".join(NETWORKS),
+    tables_named: Annotated[str, typer.Option("--tables", help="Separated by commas.")] = ",".join(Tables),
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to N - 1.")] = 3,
-    count: Annotated[int, typer.Option("--images", min=1, help="Training images.")] = 5000,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each run.")] = 5,
+    count: Annotated[int, typer.Option("--images", min=1, help="Training images.")] = 4000,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each run.")] = 4,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of all runs.")] = Path("runs/containing"),
     data_root: Annotated[Path | None, typer.Option(help="Folder of the presets' data; else XNORFORGE_DATA.")] = None,
 ) -> None:
@@ -206,16 +218,29 @@ def main(
         if name not in NETWORKS:
             raise UsageError(f"Network must be {', '.join(NETWORKS)}, not {name!r}")
     names = [RULE, *(name for name in names if name != RULE)]
+    wanted = [check_table(name) for name in tables_named.split(",")]
     images = load(data, data_root)
     runs = Runs(images, count, FitConfig(epochs=epochs, rate=0.03, decay=0), out_folder)
-    chosen = {kind: strongest(runs, kind) for kind in Kind}
-    found: dict[Run, list[dict[str, Any]]] = {run: [] for run in all_runs(names, chosen)}
+    chosen = {kind: strongest(runs, kind) for kind in Kind} if Tables.REGULARIZERS in wanted else {}
+    needed = dict.fromkeys(run for each in wanted for run in runs_of(each, names, chosen))
+    found: dict[Run, list[dict[str, Any]]] = {run: [] for run in needed}
     for seed in range(seeds):
         for run, each in found.items():
             each.append(runs.figures(run, seed))
-    normalizations(found)
-    regularizers(found, chosen)
-    networks(found, names)
+    printers = {
+        Tables.NETWORKS: lambda: networks(found, names),
+        Tables.NORMALIZATIONS: lambda: normalizations(found),
+        Tables.REGULARIZERS: lambda: regularizers(found, chosen),
+    }
+    for each in wanted:
+        printers[each]()
+
+
+def check_table(name: str) -> Tables:
+    """A table by its name."""
+    if name not in list(Tables):
+        raise UsageError(f"Table must be {', '.join(Tables)}, not {name!r}")
+    return Tables(name)
 
 
 def strongest(runs: Runs, kind: Kind) -> float:

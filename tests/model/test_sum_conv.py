@@ -130,3 +130,13 @@ def test_without_a_compiler_it_is_the_same(monkeypatch):
     conv_kernel.cache_clear()
     assert all(torch.equal(summed_convolution(x, w, spec), y) for spec, y in zip(SPECS, with_it, strict=True))
     conv_kernel.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "bias", "expected"), [(64, None, 127), (63, 2, 127), (63, 1, 127), (-64, None, -128), (-64, -1, -128)]
+)
+def test_sums_at_the_limits(sizes, bias, expected):
+    """Where all sums of a tile are as large as the limit, or one larger."""
+    x, w = torch.full((1, 1, 8, 9), float(sizes)), torch.ones(1, 1, 1, 2)
+    y = summed_convolution(x, w, SumSpec(width=8), bias=None if bias is None else torch.tensor([float(bias)]))
+    assert y.unique().tolist() == [expected]
