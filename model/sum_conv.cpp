@@ -316,16 +316,14 @@ template <int O> void tile_backward(const Convolution& c, const Program& p, cons
 
 // x, dx (batch, channels, height, width), padded; w, dw (outputs, terms), the bias last; out, grad (batch, outputs,
 // out_height, out_width). programs: the first of plain products, then one for inputs of size up to each of bounds.
-// tight, if not null, is set where a program other than the first was taken.
 extern "C" void sum_conv_forward(const Convolution* c, const Program* programs, const int64_t* bounds, const float* x,
-                                 const float* w, float* out, uint8_t* tight) {
+                                 const float* w, float* out) {
     Room room(*c, x, w);
     Steps<TOGETHER> several(*c, programs);
     Steps<1> single(*c, programs);
     for (int64_t tile = 0; tile < c->tiles(); tile++) {
-        int64_t chosen = room.take(*c, tile, bounds), o = 0;
-        const Program& p = programs[chosen];
-        if (chosen) *tight = 1;
+        const Program& p = programs[room.take(*c, tile, bounds)];
+        int64_t o = 0;
         for (; o + TOGETHER <= c->outputs; o += TOGETHER) tile_forward(*c, p, room, several, o, out);
         for (; o < c->outputs; o++) tile_forward(*c, p, room, single, o, out);
     }

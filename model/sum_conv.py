@@ -58,6 +58,7 @@ def summed_convolution(
     found, last = largest_size(x), None if bias is None else largest_size(bias)
     if x_max is not None and found > x_max:
         raise ValueError(f"Inputs of a sum must be at most {x_max} in size, not {found}")
+    found, last = _filled(found), None if last is None else _filled(last)
     most, terms, kernel_size = largest_size(w), w[0].numel() + (bias is not None), (w.shape[2], w.shape[3])
     program = sum_program(spec, terms, found * most, last)
     if not (x.dtype == w.dtype and x.is_floating_point() and holds(x.dtype, program.size)):
@@ -77,6 +78,11 @@ def summed_convolution(
         if int(sizes.max()) * most + (last or 0) <= spec.limit.max:
             return functional.conv2d(x, w, bias, stride, 0, dilation)
     return _by_windows(x, w, spec, bias, x_max, stride, dilation)
+
+
+def _filled(size: int) -> int:
+    """The next 1, 3, 7, ... so that there are few programs, however inputs and biases change."""
+    return (1 << size.bit_length()) - 1
 
 
 def windows_of(x: Tensor, kernel: Pair, stride: Pair, dilation: Pair) -> Tensor:
@@ -119,7 +125,7 @@ class ConvKernel:
     ) -> None:
         assert spec.limit is not None
         self._forward, self._backward = library.sum_conv_forward, library.sum_conv_backward
-        bounds = [0, *((1 << bits) - 1 for bits in range(1, found.bit_length())), found]
+        bounds = [_filled(found >> bits) for bits in range(found.bit_length(), -1, -1)]
         self._programs = [Compiled(spec, sum_program(spec, terms, bound * most, last)) for bound in bounds]
         self._programs[0] = Compiled(spec, sum_program(spec, terms, 0, 0 if last is not None else None))
         self._structures = (ProgramStructure * len(bounds))(*(program.structure for program in self._programs))
@@ -128,11 +134,11 @@ class ConvKernel:
         self._about = len(bounds), prune, most, last or 0
         self._bias = last is not None
 
-    def forward(self, x: Tensor, w: Tensor, sizes: tuple[Pair, Pair, Pair]) -> tuple[Tensor, bool]:
-        """Sums, and whether some may not be those of the plain products."""
-        out, tight = x.new_empty(len(x), len(w), *places_of(x, *sizes)), ctypes.c_uint8(0)
-        self._call(self._forward, sizes, x, w, out, last=ctypes.byref(tight))
-        return out, bool(tight.value)
+    def forward(self, x: Tensor, w: Tensor, sizes: tuple[Pair, Pair, Pair]) -> Tensor:
+        """Sums (batch, outputs, height, width) of ``x``, padded, and ``w`` (outputs, terms)."""
+        out = x.new_empty(len(x), len(w), *places_of(x, *sizes))
+        self._call(self._forward, sizes, x, w, out)
+        return out
 
     def backward(self, x: Tensor, w: Tensor, grad: Tensor, sizes: tuple[Pair, Pair, Pair]) -> tuple[Tensor, Tensor]:
         """Gradients of both operands, from that of the sums."""
@@ -140,13 +146,11 @@ class ConvKernel:
         self._call(self._backward, sizes, x, w, grad.contiguous(), dx, dw)
         return dx, dw
 
-    def _call(
-        self, function: Any, sizes: tuple[Pair, Pair, Pair], x: Tensor, w: Tensor, *others: Tensor, last: Any = None
-    ):
+    def _call(self, function: Any, sizes: tuple[Pair, Pair, Pair], x: Tensor, w: Tensor, *others: Tensor) -> None:
         numbers = (*x.shape, *(number for pair in sizes for number in pair), *places_of(x, *sizes), len(w), self._bias)
         shape = (ctypes.c_int64 * (len(numbers) + len(self._about)))(*numbers, *self._about)
         pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (x, w, *others)]
-        function(shape, self._structures, self._bounds, *pointers, last)
+        function(shape, self._structures, self._bounds, *pointers)
 
 
 @lru_cache(maxsize=256)
@@ -159,15 +163,14 @@ def conv_kernel(spec: SumSpec, terms: int, found: int, most: int, last: int | No
 
 
 class _Convolved(torch.autograd.Function):
-    """The compiled pass, forward and backward; where nothing was tight, gradients are those of ``conv2d``."""
+    """The compiled pass, forward and backward."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor, kernel: ConvKernel, sizes: tuple[Pair, Pair, Pair]) -> Tensor:  # type: ignore[override]
         x, rows = x.contiguous(), w.flatten(1).contiguous()
         ctx.save_for_backward(x, rows)
-        out, ctx.tight = kernel.forward(x, rows, sizes)
         ctx.kernel, ctx.sizes, ctx.shape = kernel, sizes, w.shape
-        return out
+        return kernel.forward(x, rows, sizes)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
