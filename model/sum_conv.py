@@ -125,7 +125,7 @@ class ConvKernel:
     ) -> None:
         assert spec.limit is not None
         self._forward, self._backward = library.sum_conv_forward, library.sum_conv_backward
-        bounds = [_filled(found >> bits) for bits in range(found.bit_length(), -1, -1)]
+        bounds = [0, *(_filled(found >> bits) for bits in range(max(0, found.bit_length() - 1), -1, -1))]
         self._programs = [Compiled(spec, sum_program(spec, terms, bound * most, last)) for bound in bounds]
         self._programs[0] = Compiled(spec, sum_program(spec, terms, 0, 0 if last is not None else None))
         self._structures = (ProgramStructure * len(bounds))(*(program.structure for program in self._programs))

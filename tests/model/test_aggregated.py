@@ -60,6 +60,7 @@ SPECS = [
     AggregatedSumSpec(rule=SumSpec(width=6, overflow="wrap"), groups=2, shift=1, form="hard_tanh"),
     AggregatedSumSpec(rule=SumSpec(width=8, shift=1, order="sequence"), groups=2, shift=0),
     AggregatedSumSpec(rule=SumSpec(width=None), groups=4, shift=3),
+    AggregatedSumSpec(rule=SumSpec(width=6), groups=4, shift=1, form="hard_tanh"),  # quotients overflow too
 ]
 
 

@@ -140,3 +140,12 @@ def test_sums_at_the_limits(sizes, bias, expected):
     x, w = torch.full((1, 1, 8, 9), float(sizes)), torch.ones(1, 1, 1, 2)
     y = summed_convolution(x, w, SumSpec(width=8), bias=None if bias is None else torch.tensor([float(bias)]))
     assert y.unique().tolist() == [expected]
+
+
+@pytest.mark.parametrize("spec", [SumSpec(width=6), SumSpec(width=6, shift=1)])
+def test_inputs_that_are_all_zero(spec):
+    """With a bias beyond the limit, so that nothing is a plain product."""
+    x, w, bias = torch.zeros(1, 2, 4, 4), torch.ones(3, 2, 3, 3), torch.tensor([90.0, -90.0, 1.0])
+    places = {"stride": (1, 1), "dilation": (1, 1)}
+    y = summed_convolution(x, w, spec, bias=bias)
+    assert np.array_equal(y.permute(0, 2, 3, 1).reshape(-1, 3).numpy(), golden(spec, x, w, bias, places))
