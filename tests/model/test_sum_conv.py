@@ -149,3 +149,18 @@ def test_inputs_that_are_all_zero(spec):
     places = {"stride": (1, 1), "dilation": (1, 1)}
     y = summed_convolution(x, w, spec, bias=bias)
     assert np.array_equal(y.permute(0, 2, 3, 1).reshape(-1, 3).numpy(), golden(spec, x, w, bias, places))
+
+
+@pytest.mark.parametrize("order", [(1, 20, 3, 0, 20, 1), (20, 1, 20, 3, 1, 3)])
+@pytest.mark.parametrize("spec", [SumSpec(width=6, order="sequence"), SumSpec(width=8, order="sequence", unit=40)])
+def test_gradients_of_tiles_that_take_different_programs(spec, order):
+    """Each image is a tile; nothing of what happened to one is left for the next."""
+    torch.manual_seed(0)
+    w = (torch.randint(0, 2, (4, 8, 3, 3)).float() * 2 - 1).requires_grad_()
+    x = torch.stack([torch.randint(-size, size + 1, (8, 10, 10)).float() for size in order]).requires_grad_()
+    grad = torch.randint(-8, 9, (len(order), 4, 8, 8)).float()
+    summed_convolution(x, w, spec).backward(grad)
+    ours, x.grad, w.grad = (x.grad, w.grad), None, None
+    rows = windows_of(x, (3, 3), (1, 1), (1, 1))
+    summed_product(rows, w.flatten(1), spec).backward(grad.permute(0, 2, 3, 1).reshape(-1, 4))
+    assert [torch.equal(a, b) for a, b in zip(ours, (x.grad, w.grad), strict=True)] == [True, True]  # type: ignore[arg-type]
