@@ -90,6 +90,9 @@ def test_quantize_is_the_equation(w, step, bits):
 
 def test_halves_round_away_from_zero_and_the_largest_level_holds():
     w = np.array([0, 0.49, 0.5, -0.5, 1.49, 1.5, -3.5, 99], np.float32)
+    wide = torch.from_numpy(w).double()
+    quantize(wide, 1.0, 3)
+    assert wide[-1] == 99  # what is given is left as it is
     assert quantize(w, 1.0, 3).tolist() == [0, 0, 1, -1, 1, 2, -3, 3]
     assert quantize(w, 1.0, 2).tolist() == [0, 0, 1, -1, 1, 1, -1, 1]
     assert quantize(w, 0.5, 2).dtype == np.float32
