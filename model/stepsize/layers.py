@@ -1,4 +1,4 @@
-"""Weights of a network as its layers use them: quantized, with gradients for the float ones behind; nothing is edited."""
+"""Weights of a network, quantized where its layers use them, with gradients for the float ones; nothing is edited."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Layer:
 def find_layers(model: nn.Module, names: Sequence[str] | None = None, per: Per = Per.LAYER) -> tuple[Layer, ...]:
     """The weights of all linear, convolutional and recurrent modules, or those that ``names`` mean; biases are none.
 
-    names: modules, parameters, or patterns of either such as ``features.*``. per: ``gate`` acts on recurrent weights, of
-    others there is one step; ``output`` is a row, which of a transposed convolution is an input.
+    names: modules, parameters, or patterns of either such as ``features.*``. per: ``gate`` acts on recurrent weights,
+    others have one step; ``output`` is a row, which of a transposed convolution is an input.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def find_layers(model: nn.Module, names: Sequence[str] | None = None, per: Per =
             found[layer.name] = layer
     if not found:
         raise StepSizeError(
-            f"Model {type(model).__name__} must have linear, convolutional or recurrent layers with weights, and has none"
+            f"Model {type(model).__name__} must have linear, convolutional or recurrent weights, and has none"
         )
     chosen = found if names is None else {}
     for pattern in names or ():
@@ -150,7 +150,7 @@ class Quantized(nn.Module):
 
 
 class _StraightThrough(torch.autograd.Function):
-    """Q(w) forwards; backwards the gradient of it for w, and that of LSQ (Esser et al. 2020) for a step that is learned."""
+    """Q(w) forwards; backwards its gradient for w, and for a step that is learned that of LSQ (Esser et al. 2020)."""
 
     @staticmethod
     def forward(ctx: Any, w: Tensor, step: Tensor, bits: int, rule: StepRule) -> Tensor:

@@ -121,7 +121,7 @@ class _Stage:
 
 
 class _Run:
-    """Stages of epochs. Chance depends on the seed, the stage and the epoch only, so a continued run is the unbroken one."""
+    """Stages of epochs; chance depends on seed, stage and epoch only, so a continued run is the unbroken one."""
 
     def __init__(self, attached: Attached, task: Task, fit: FitConfig, path: Path | None, progress: Progress) -> None:
         self._attached, self._task, self._fit, self._path, self._progress = attached, task, fit, path, progress

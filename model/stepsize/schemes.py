@@ -77,7 +77,7 @@ class RetrainConfig:
 
     def __post_init__(self) -> None:
         top_code(self.bits)
-        if not 1 <= self.search_samples:
+        if self.search_samples < 1:
             raise StepSizeError(f"Number of samples of the search must be at least 1, not {self.search_samples!r}")
         if self.fit.epochs < len(self.stages):
             raise StepSizeError(

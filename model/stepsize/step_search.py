@@ -7,13 +7,13 @@ import torch
 from model.stepsize.layers import Attached
 from model.stepsize.tasks import Score, Task
 
-#: Multiples of a step that are tried, from half of it to twice it; the nearest first, so that it stays if none is better.
+#: Multiples of a step that are tried, from half of it to twice it, the nearest first: it stays if none is better.
 MULTIPLES = tuple(2 ** (each / 4) for each in (0, -1, 1, -2, 2, -3, 3, -4, 4))
 
 
 @torch.no_grad()
 def search_steps(attached: Attached, task: Task, samples: int) -> Score:
-    """Layer by layer, in order, take that of nine steps with the least error on validation samples, then the least loss.
+    """Layer by layer, in order, take that of nine steps with the least error on validation samples, then least loss.
 
     Layers before one have the steps they were given, those behind the ones with the least squared error.
     """

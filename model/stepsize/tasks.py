@@ -56,16 +56,20 @@ class Task(Protocol):
 
 
 class ImageTask:
-    """Classes of images; the error is the share of images that get a wrong one."""
+    """Classes of images; the error is the share of images that get a wrong one.
+
+    training: only so many of the training images, the first; all if None.
+    """
 
     metric = "error"
 
-    def __init__(self, images: Images) -> None:
+    def __init__(self, images: Images, training: int | None = None) -> None:
         self.name, self.classes = images.name, images.classes
         self._parts = {}
         for split in ("train", "val", "test"):
             x, y = images.part(split)
-            self._parts[split] = torch.from_numpy(x), torch.from_numpy(y)
+            count = training if split == "train" else None
+            self._parts[split] = torch.from_numpy(x[:count]), torch.from_numpy(y[:count])
         self.identity = digest(*(each for pair in self._parts.values() for each in pair))
 
     def steps(self, config: FitConfig) -> int:
@@ -105,8 +109,9 @@ class TextTask:
     """The next symbol of a text; the error is in bits per character.
 
     A network gets symbols as integers (sequences, length) and gives a score to every symbol for each place (sequences,
-    length, symbols). Training takes windows of ``length`` symbols, another beginning in each epoch; evaluation too, where
-    each symbol is scored once and the first ``warm`` of a window, scored in the one before, only say what was before.
+    length, symbols). Training takes windows of ``length`` symbols, which begin elsewhere in each epoch. Evaluation takes
+    windows that overlap by ``warm`` symbols, which were scored in the one before: each symbol is scored once, with at
+    least so many before it.
     """
 
     metric = "bits per character"
