@@ -71,9 +71,9 @@ def networks(experiment: Experiment, data: str) -> list[Network]:
                 name=f"{width}{', batch normalization' if normalized else ''}",
                 make=partial(feedforward, width, normalized),
                 data=data,
-                images=4000,
-                float_fit=FitConfig(epochs=15, batch=100, rate=1e-3),
-                fit=FitConfig(epochs=8, batch=100, rate=1e-3),
+                images=3000,
+                float_fit=FitConfig(epochs=20, batch=100, rate=3e-3),
+                fit=FitConfig(epochs=8, batch=100, rate=2e-3),
             )
             for normalized in (False, True)
             for width in (64, 128, 256, 512)
@@ -86,9 +86,9 @@ def networks(experiment: Experiment, data: str) -> list[Network]:
                 name="L",
                 make=cnn_l,
                 data="mnist",
-                images=4000,
-                float_fit=FitConfig(epochs=12, batch=100, rate=2e-3),
-                fit=FitConfig(epochs=8, batch=100, rate=1e-3),
+                images=3000,
+                float_fit=FitConfig(epochs=20, batch=100, rate=3e-3),
+                fit=FitConfig(epochs=8, batch=100, rate=2e-3),
             ),
             Network(name="C", make=cnn_c, float_fit=replace(augmented, epochs=12, rate=2e-3), fit=augmented, **cifar),
             Network(name="V", make=cnn_v, float_fit=replace(augmented, epochs=12, rate=2e-3), fit=augmented, **cifar),

@@ -109,9 +109,9 @@ class TextTask:
     """The next symbol of a text; the error is in bits per character.
 
     A network gets symbols as integers (sequences, length) and gives a score to every symbol for each place (sequences,
-    length, symbols). Training takes windows of ``length`` symbols, which begin elsewhere in each epoch. Evaluation takes
-    windows that overlap by ``warm`` symbols, which were scored in the one before: each symbol is scored once, with at
-    least so many before it.
+    length, symbols). Training takes windows of ``length`` symbols, which begin elsewhere in each epoch. Evaluation
+    takes windows that overlap by ``warm`` symbols, which were scored in the one before: each symbol is scored once,
+    with at least so many before it.
     """
 
     metric = "bits per character"
