@@ -183,13 +183,13 @@ class Attached:
     def __init__(self, model: nn.Module, layers: Sequence[Layer], rule: StepRule) -> None:
         self.model, self.layers = model, tuple(layers)
         self.quantized = [Quantized(layer, rule) for layer in layers]
-        self._hooks: dict[str, int] = {}
+        self._plain = copy.deepcopy(model)
         modules = dict(model.named_modules())
         for layer, quantized in zip(layers, self.quantized, strict=True):
             parametrize.register_parametrization(modules[layer.module], layer.parameter, quantized, unsafe=True)
         for name in dict.fromkeys(layer.module for layer in layers):
             if isinstance(module := modules[name], RNNBase):
-                self._hooks[name] = module.register_forward_pre_hook(lambda each, _: _take_weights(each)).id
+                module.register_forward_pre_hook(lambda each, _: _take_weights(each))
 
     @property
     def masters(self) -> list[Tensor]:
@@ -221,15 +221,14 @@ class Attached:
     @torch.no_grad()
     def released(self) -> nn.Module:
         """A network of the original kind whose weights are the quantized ones; this one goes on as it is."""
-        modules = dict(self.model.named_modules())
-        for name in self._hooks:
-            _take_weights(modules[name])  # those of the last forward pass belong to its gradients and cannot be copied
-        model = copy.deepcopy(self.model)
-        modules = dict(model.named_modules())
-        for name, hook in self._hooks.items():
-            del modules[name]._forward_pre_hooks[hook]
+        state, modules = self.model.state_dict(), dict(self.model.named_modules())
         for layer in self.layers:
-            parametrize.remove_parametrizations(modules[layer.module], layer.parameter, leave_parametrized=True)
+            prefix = f"{layer.module}.parametrizations.{layer.parameter}.".lstrip(".")
+            state = {name: each for name, each in state.items() if not name.startswith(prefix)}
+            state[layer.name] = getattr(modules[layer.module], layer.parameter)
+        # Parametrizations cannot be taken from a copy: it shares its class with what it was copied from.
+        model = copy.deepcopy(self._plain)
+        model.load_state_dict(state)
         return model
 
 
