@@ -60,7 +60,7 @@ class Network:
     data: str
     float_fit: FitConfig
     fit: FitConfig
-    images: int | None = None
+    samples: int | None = None  #: training images, or windows of text an epoch; all if None
 
 
 def networks(experiment: Experiment, data: str) -> list[Network]:
@@ -71,7 +71,7 @@ def networks(experiment: Experiment, data: str) -> list[Network]:
                 name=f"{width}{', batch normalization' if normalized else ''}",
                 make=partial(feedforward, width, normalized),
                 data=data,
-                images=3000,
+                samples=3000,
                 float_fit=FitConfig(epochs=20, batch=100, rate=3e-3),
                 fit=FitConfig(epochs=8, batch=100, rate=2e-3),
             )
@@ -79,14 +79,14 @@ def networks(experiment: Experiment, data: str) -> list[Network]:
             for width in (64, 128, 256, 512)
         ]
     if experiment is Experiment.CNN:
-        cifar = {"data": "cifar10_subset", "images": None}
+        cifar = {"data": "cifar10_subset", "samples": None}
         augmented = FitConfig(epochs=4, batch=50, rate=1e-3, shift=4, flip=True)
         return [
             Network(
                 name="L",
                 make=cnn_l,
                 data="mnist",
-                images=3000,
+                samples=3000,
                 float_fit=FitConfig(epochs=20, batch=100, rate=3e-3),
                 fit=FitConfig(epochs=8, batch=100, rate=2e-3),
             ),
@@ -98,8 +98,9 @@ def networks(experiment: Experiment, data: str) -> list[Network]:
             name=f"{width}",
             make=partial(CharacterLstm, width),
             data="shakespeare",
-            float_fit=FitConfig(epochs=5, batch=50, rate=4e-3),
-            fit=FitConfig(epochs=4, batch=50, rate=2e-3),
+            samples=1000,
+            float_fit=FitConfig(epochs=40, batch=50, rate=5e-3),
+            fit=FitConfig(epochs=8, batch=50, rate=2e-3),
         )
         for width in (64, 128, 256)
     ]
@@ -108,8 +109,8 @@ def networks(experiment: Experiment, data: str) -> list[Network]:
 def load(network: Network, data_root: Path | None) -> Task:
     """Its data."""
     if network.data == "shakespeare":
-        return TextTask(text_data.shakespeare(data_root))
-    return ImageTask(image_data.load(network.data, data_root), network.images)
+        return TextTask(text_data.shakespeare(data_root), windows=network.samples)
+    return ImageTask(image_data.load(network.data, data_root), network.samples)
 
 
 class Cells:

@@ -111,30 +111,28 @@ class TextTask:
     A network gets symbols as integers (sequences, length) and gives a score to every symbol for each place (sequences,
     length, symbols). Training takes windows of ``length`` symbols, which begin elsewhere in each epoch. Evaluation
     takes windows that overlap by ``warm`` symbols, which were scored in the one before: each symbol is scored once,
-    with at least so many before it.
+    with at least so many before it. windows: only so many in an epoch, others in each; all if None.
     """
 
     metric = "bits per character"
 
-    def __init__(self, text: Text, length: int = 100, warm: int = 50) -> None:
+    def __init__(self, text: Text, length: int = 100, warm: int = 50, windows: int | None = None) -> None:
         self.name, self.symbols, self._length, self._warm = text.name, text.symbols, length, warm
         self._parts = {split: torch.from_numpy(text.part(split)) for split in ("train", "val", "test")}
-        self.identity = digest(*self._parts.values(), torch.tensor([length, warm]))
+        self._windows = (len(self._parts["train"]) - length - 1) // length
+        self._taken = min(windows or self._windows, self._windows)
+        self.identity = digest(*self._parts.values(), torch.tensor([length, warm, self._taken]))
 
     def steps(self, config: FitConfig) -> int:
         """Batches of an epoch."""
-        return math.ceil(self._windows / config.batch)
-
-    @property
-    def _windows(self) -> int:
-        return (len(self._parts["train"]) - self._length - 1) // self._length
+        return math.ceil(self._taken / config.batch)
 
     def batches(self, config: FitConfig, chance: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Windows that follow one another, in random order."""
         text, length = self._parts["train"], self._length
         begin = int(torch.randint(length, (1,), generator=chance))
         windows = text[begin : begin + self._windows * length + 1].unfold(0, length + 1, length)
-        for chosen in torch.randperm(len(windows), generator=chance).split(config.batch):
+        for chosen in torch.randperm(len(windows), generator=chance)[: self._taken].split(config.batch):
             yield windows[chosen, :-1], windows[chosen, 1:]
 
     def loss(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:

@@ -322,6 +322,9 @@ def test_bits_per_character():
     batches = list(task.batches(FitConfig(batch=30), torch.Generator().manual_seed(0)))
     assert len(batches) == task.steps(FitConfig(batch=30)) == 4
     assert all(torch.equal((x + 1) % 7, y) for x, y in batches)
+    few = TextTask(counting(2000), length=20, warm=5, windows=50)
+    assert [len(x) for x, _ in few.batches(FitConfig(batch=30), torch.Generator())] == [30, 20]
+    assert few.steps(FitConfig(batch=30)) == 2
     assert sum(y.numel() for _, y in batches) == 98 * 20  # (2000 - 21) // 20 windows: each symbol once at most
 
 
