@@ -42,7 +42,7 @@ def codes(w: Tensor, step: Step, bits: int) -> Tensor:
     """
     limit, wide = top_code(bits), w.detach().double()
     units = wide.abs().div_(spread(step, w)).add_(0.5).floor_().clamp_(max=limit)
-    return units.mul_(wide.sign())
+    return units.mul_(wide.sign()).add_(0.0)  # no zero is negative
 
 
 def quantize(w: Weights, step: Step, bits: int) -> Weights:

@@ -80,7 +80,7 @@ class ImageTask:
         """The training images in random order, moved and mirrored as ``config`` says."""
         x, y = self._parts["train"]
         for chosen in torch.randperm(len(x), generator=chance).split(config.batch):
-            yield augmented(x[chosen], config, chance), y[chosen]
+            yield _laid_out(augmented(x[chosen], config, chance)), y[chosen]
 
     def loss(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """Cross entropy."""
@@ -91,7 +91,7 @@ class ImageTask:
         """Share of wrong classes, 0 to 1, and cross entropy."""
         x, y = (each[:limit] for each in self._parts[split])
         model.eval()
-        scores = torch.cat([model(batch) for batch in x.split(BATCH)])
+        scores = torch.cat([model(_laid_out(batch)) for batch in x.split(BATCH)])
         return Score(float((scores.argmax(1) != y).double().mean()), float(nn.functional.cross_entropy(scores, y)))
 
     @torch.no_grad()
@@ -163,6 +163,11 @@ class TextTask:
             raise StepSizeError(
                 f"Model must put out scores of {wanted!r} for (2, 8) symbols, not {tuple(scores.shape)!r}"
             )
+
+
+def _laid_out(x: Tensor) -> Tensor:
+    """Images in the order in memory with which convolutions are a third faster."""
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _tried(model: nn.Module, x: Tensor, what: str) -> Tensor:

@@ -53,6 +53,7 @@ def test_no_step_has_less_error(w, bits):
     assert exact_error(w, step, bits) <= exact_error(w, float(-best), bits)
     if exact_error(w, float(-best), bits) == exact_error(w, step, bits):
         assert step >= float(-best)  # the largest of equally good ones
+    assert np.gcd.reduce(codes(torch.tensor(w, dtype=torch.float64), step, bits).numpy().astype(int)) == 1
 
 
 @pytest.mark.parametrize("bits", [2, 3, 8])
@@ -93,6 +94,7 @@ def test_halves_round_away_from_zero_and_the_largest_level_holds():
     wide = torch.from_numpy(w).double()
     quantize(wide, 1.0, 3)
     assert wide[-1] == 99  # what is given is left as it is
+    assert not np.signbit(quantize(w[3:4] / 2, 1.0, 3)).any()
     assert quantize(w, 1.0, 3).tolist() == [0, 0, 1, -1, 1, 2, -3, 3]
     assert quantize(w, 1.0, 2).tolist() == [0, 0, 1, -1, 1, 1, -1, 1]
     assert quantize(w, 0.5, 2).dtype == np.float32
