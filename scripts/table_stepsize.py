@@ -56,11 +56,16 @@ class Network:
     """A row of a table: what is trained, on what, and how."""
 
     name: str
-    make: Callable[[], nn.Module]
+    make: Callable[[Task], nn.Module]
     data: str
     float_fit: FitConfig
     fit: FitConfig
     samples: int | None = None  #: training images, or windows of text an epoch; all if None
+
+
+def feedforward_for(width: int, normalized: bool, task: Task) -> nn.Module:
+    """A feed-forward network for samples of any shape."""
+    return feedforward(width, normalized, task.inputs, task.classes)
 
 
 def networks(experiment: Experiment, data: str) -> list[Network]:
@@ -69,7 +74,7 @@ def networks(experiment: Experiment, data: str) -> list[Network]:
         return [
             Network(
                 name=f"{width}{', batch normalization' if normalized else ''}",
-                make=partial(feedforward, width, normalized),
+                make=partial(feedforward_for, width, normalized),
                 data=data,
                 samples=3000,
                 float_fit=FitConfig(epochs=20, batch=100, rate=3e-3),
@@ -84,19 +89,31 @@ def networks(experiment: Experiment, data: str) -> list[Network]:
         return [
             Network(
                 name="L",
-                make=cnn_l,
+                make=lambda _: cnn_l(),
                 data="mnist",
                 samples=3000,
                 float_fit=FitConfig(epochs=20, batch=100, rate=3e-3),
                 fit=FitConfig(epochs=8, batch=100, rate=2e-3),
             ),
-            Network(name="C", make=cnn_c, float_fit=replace(augmented, epochs=12, rate=2e-3), fit=augmented, **cifar),
-            Network(name="V", make=cnn_v, float_fit=replace(augmented, epochs=12, rate=2e-3), fit=augmented, **cifar),
+            Network(
+                name="C",
+                make=lambda _: cnn_c(),
+                float_fit=replace(augmented, epochs=12, rate=2e-3),
+                fit=augmented,
+                **cifar,
+            ),
+            Network(
+                name="V",
+                make=lambda _: cnn_v(),
+                float_fit=replace(augmented, epochs=12, rate=2e-3),
+                fit=augmented,
+                **cifar,
+            ),
         ]
     return [
         Network(
             name=f"{width}",
-            make=partial(CharacterLstm, width),
+            make=lambda task, width=width: CharacterLstm(width, task.classes),
             data="shakespeare",
             samples=1000,
             float_fit=FitConfig(epochs=40, batch=50, rate=5e-3),
@@ -118,7 +135,7 @@ class Cells:
 
     def __init__(self, network: Network, seed: int, task: Task, folder: Path) -> None:
         self._network, self._seed, self._task = network, seed, task
-        name = f"{network.name.replace(', batch normalization', 'bn')}-{network.data}-seed{seed}"
+        name = f"{network.name.replace(', batch normalization', 'bn')}-{Path(network.data).stem}-seed{seed}"
         self._folder = folder / name
         self._partial = self._folder / "partial"
 
@@ -144,7 +161,7 @@ class Cells:
 
     def _made(self) -> nn.Module:
         torch.manual_seed(self._seed)
-        return self._network.make()
+        return self._network.make(self._task)
 
     def _float(self, progress: Callable[[int, int, float], None]) -> dict[str, float]:
         model, fit = self._made(), replace(self._network.float_fit, seed=self._seed)
@@ -208,7 +225,7 @@ def main(
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to N - 1.")] = 3,
     network: Annotated[list[str] | None, typer.Option(help="Only networks of that name; repeatable.")] = None,
     scheme: Annotated[list[str] | None, typer.Option(help="Only these columns; repeatable.")] = None,
-    data: Annotated[str, typer.Option(help="Images of the feed-forward networks, 28 x 28.")] = "mnist",
+    data: Annotated[str, typer.Option(help="Of the feed-forward networks, as retrain takes images.")] = "mnist",
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of all cells.")] = Path("runs/stepsize"),
     data_root: Annotated[Path | None, typer.Option(help="Folder of the presets' data; else XNORFORGE_DATA.")] = None,
 ) -> None:

@@ -178,6 +178,7 @@ class Attached:
     """A network whose weights are quantized in every forward pass, until :meth:`released`.
 
     The float weights stay in the network (``parametrizations.*.original``); its ``state_dict`` holds the steps too.
+    Within ``torch.nn.utils.parametrize.cached()`` each weight is quantized once, else as often as a module reads it.
     """
 
     def __init__(self, model: nn.Module, layers: Sequence[Layer], rule: StepRule) -> None:
@@ -187,9 +188,6 @@ class Attached:
         modules = dict(model.named_modules())
         for layer, quantized in zip(layers, self.quantized, strict=True):
             parametrize.register_parametrization(modules[layer.module], layer.parameter, quantized, unsafe=True)
-        for name in dict.fromkeys(layer.module for layer in layers):
-            if isinstance(module := modules[name], RNNBase):
-                module.register_forward_pre_hook(lambda each, _: _take_weights(each))
 
     @property
     def masters(self) -> list[Tensor]:
@@ -230,9 +228,3 @@ class Attached:
         model = copy.deepcopy(self._plain)
         model.load_state_dict(state)
         return model
-
-
-def _take_weights(module: nn.Module) -> None:
-    """A recurrent module computes with a list of its weights, which is to hold those of this forward pass."""
-    names: Any = module._flat_weights_names
-    module._flat_weights = [getattr(module, name) for name in names]  # type: ignore[assignment]

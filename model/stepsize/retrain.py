@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from model import checkpoint
 from model.classifier import FitConfig, digest
@@ -157,7 +158,8 @@ class _Run:
 
     def judge(self, bits: int | None, candidate: bool = True) -> None:
         """Validate, and keep the network if it is the best of its stage."""
-        found = self._task.evaluate(self._attached.model, "val")
+        with parametrize.cached():
+            found = self._task.evaluate(self._attached.model, "val")
         self.history.append(Epoch(bits=bits, error=found.error, steps=self._attached.steps if bits else []))
         if candidate and (self.best is None or found < self.best):
             self.best, self._best_state = found, copy.deepcopy(self._attached.model.state_dict())
@@ -208,7 +210,9 @@ class _Run:
             for group in optimizer.param_groups:
                 group["lr"] = fit.rate * 0.5 * (1 + math.cos(math.pi * done))
             optimizer.zero_grad()
-            self._task.loss(model, x, y).backward()
+            with parametrize.cached():
+                loss = self._task.loss(model, x, y)
+            loss.backward()
             optimizer.step()
             for each in self._attached.quantized:
                 if each.step.requires_grad:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.nn.utils import parametrize
 
 from model.stepsize.layers import Attached
 from model.stepsize.tasks import Score, Task
@@ -17,8 +18,13 @@ def search_steps(attached: Attached, task: Task, samples: int) -> Score:
 
     Layers before one have the steps they were given, those behind the ones with the least squared error.
     """
+
+    def judged() -> Score:
+        with parametrize.cached():
+            return task.evaluate(attached.model, "val", samples)
+
     attached.adapt()
-    best = task.evaluate(attached.model, "val", samples)
+    best = judged()
     for quantized in attached.quantized:
         begin = quantized.step.detach().clone()
         taken, tried = begin, [quantized.used]
@@ -27,7 +33,7 @@ def search_steps(attached: Attached, task: Task, samples: int) -> Score:
             if any(torch.equal(quantized.used, each) for each in tried):
                 continue
             tried.append(quantized.used)
-            found = task.evaluate(attached.model, "val", samples)
+            found = judged()
             if found < best:
                 best, taken = found, tried[-1]
         quantized.step.copy_(taken)

@@ -33,6 +33,8 @@ class Task(Protocol):
     name: str
     metric: str  #: what ``Score.error`` is
     identity: str  #: changes with the data
+    inputs: int  #: numbers of a sample, or of a place in a text
+    classes: int  #: classes of images, or symbols
 
     def steps(self, config: FitConfig) -> int:
         """Batches of an epoch."""
@@ -71,6 +73,7 @@ class ImageTask:
             count = training if split == "train" else None
             self._parts[split] = torch.from_numpy(x[:count]), torch.from_numpy(y[:count])
         self.identity = digest(*(each for pair in self._parts.values() for each in pair))
+        self.inputs = images.x[0].size
 
     def steps(self, config: FitConfig) -> int:
         """Batches of an epoch."""
@@ -117,7 +120,8 @@ class TextTask:
     metric = "bits per character"
 
     def __init__(self, text: Text, length: int = 100, warm: int = 50, windows: int | None = None) -> None:
-        self.name, self.symbols, self._length, self._warm = text.name, text.symbols, length, warm
+        self.name, self.inputs, self.classes = text.name, 1, len(text.symbols)
+        self._length, self._warm = length, warm
         self._parts = {split: torch.from_numpy(text.part(split)) for split in ("train", "val", "test")}
         self._windows = (len(self._parts["train"]) - length - 1) // length
         self._taken = min(windows or self._windows, self._windows)
@@ -158,8 +162,8 @@ class TextTask:
         """Raises StepSizeError if the network does not give a score to each symbol at each place."""
         x = self._parts["val"][: 2 * 8].reshape(2, 8)
         scores = _tried(model, x, "symbols as integers of (sequences, length)")
-        if scores.ndim != 3 or scores.shape[:2] != x.shape or scores.shape[2] < len(self.symbols):
-            wanted = (*x.shape, len(self.symbols))
+        if scores.ndim != 3 or scores.shape[:2] != x.shape or scores.shape[2] < self.classes:
+            wanted = (*x.shape, self.classes)
             raise StepSizeError(
                 f"Model must put out scores of {wanted!r} for (2, 8) symbols, not {tuple(scores.shape)!r}"
             )

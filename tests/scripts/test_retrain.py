@@ -12,7 +12,7 @@ import torch
 from model.classifier import FitConfig
 from model.cnn import digits_net
 from model.image_data import load
-from model.stepsize.networks import CharacterLstm, cnn_l
+from model.stepsize.networks import CharacterLstm, weights
 from model.stepsize.retrain import train_float
 from model.stepsize.tasks import ImageTask
 from scripts import bench_qstep, table_stepsize
@@ -179,7 +179,9 @@ def test_a_damaged_checkpoint_is_refused(state, tmp_path):
 
 def test_cells_of_the_table_are_computed_once(tmp_path, monkeypatch, capsys):
     fit = FitConfig(epochs=4)
-    network = Network(name="tiny", make=digits_net, data="digits", float_fit=FitConfig(epochs=2, rate=1e-2), fit=fit)
+    network = Network(
+        name="tiny", make=lambda _: digits_net(), data="digits", float_fit=FitConfig(epochs=2, rate=1e-2), fit=fit
+    )
     task = ImageTask(load("digits"), 300)
     found = Cells(network, 0, task, tmp_path).all(list(SCHEMES))
     assert len(files(tmp_path)) == 1 + 1 + 3 * len(SCHEMES)  # the float network and its figures, and a file a cell
@@ -205,7 +207,14 @@ def test_what_is_aimed_at_is_counted():
 def test_networks_of_the_table():
     found = [len(table_stepsize.networks(each, "mnist")) for each in table_stepsize.Experiment]
     assert found == [8, 3, 3]
-    assert table_stepsize.networks(table_stepsize.Experiment.CNN, "mnist")[0].make is cnn_l
+    task = ImageTask(load("digits"))
+    made = [each.make(task) for each in table_stepsize.networks(table_stepsize.Experiment.FEEDFORWARD, "digits")]
+    assert [model(torch.zeros(2, 1, 8, 8)).shape for model in made] == [(2, 10)] * 8
+    assert [weights(model) for model in made[:2]] == [64 * 64 * 4 + 640, 64 * 128 + 3 * 128**2 + 1280]
+    task.classes = 7
+    made = [each.make(task) for each in table_stepsize.networks(table_stepsize.Experiment.TEXT, "digits")]
+    assert [each.get_parameter("lstm.weight_hh_l2").shape[1] for each in made] == [64, 128, 256]
+    assert made[0](torch.zeros(2, 3, dtype=torch.int64)).shape == (2, 3, 7)
 
 
 def test_the_benchmark_sees_a_step_that_is_not_the_best(monkeypatch):
