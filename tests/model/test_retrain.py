@@ -101,6 +101,31 @@ def test_steps_move_when_the_scheme_says_so(network, task):
     assert steps_of(network, task, Scheme.ADAPTIVE_GRADUAL, 3, 4)[0] == [6, 6, 4, 4, 4]
 
 
+def test_conventional_steps_are_searched(network, task):
+    layers = find_layers(network)
+    for scheme in (Scheme.CONVENTIONAL, Scheme.GRADUAL):
+        begin = retrain(network, layers, task, config(scheme, 1, 6)).history[0].steps
+        attached = Attached(copy.deepcopy(network), layers, FREE)
+        attached.set_bits(6)
+        search_steps(attached, task, 1000)
+        assert begin == attached.steps != [[qstep(each, 6)] for each in attached.masters]
+
+
+def test_every_epoch_has_an_order_of_its_own(network, task, monkeypatch):
+    seeds: list[int] = []
+    batches = task.batches
+
+    def spy(fit, chance):
+        seeds.append(chance.initial_seed())
+        return batches(fit, chance)
+
+    monkeypatch.setattr(task, "batches", spy)
+    for seed in (0, 1):
+        fit = FitConfig(epochs=8, seed=seed)
+        retrain(network, find_layers(network), task, RetrainConfig(scheme=Scheme.GRADUAL, bits=2, fit=fit))
+    assert len(set(seeds)) == len(seeds) == 16
+
+
 def test_adaptive_steps_are_those_with_the_least_error(network, task):
     attached = Attached(copy.deepcopy(network), find_layers(network), FREE)
     attached.set_bits(3)
