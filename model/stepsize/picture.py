@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from model.spec.files import replacing
@@ -18,15 +18,21 @@ def draw(layers: Sequence[Layer], history: Sequence[Epoch], path: Path) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
+    # A stage begins with a line of its own, at the epoch with which the one before ends.
+    begins = [before.bits != after.bits for before, after in pairwise(history)]
+    epochs = list(accumulate((not each for each in begins), initial=0))
     figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
     for place, layer in enumerate(layers):
-        axis.plot([statistics.mean(epoch.steps[place]) for epoch in history], "o-", markersize=3, label=layer.name)
-    for place, (before, after) in enumerate(pairwise(history)):
-        if before.bits != after.bits:
-            axis.axvline(place + 0.5, color="0.6", linestyle="--")
-            axis.text(place + 0.55, 0.98, f"{after.bits} bits", transform=axis.get_xaxis_transform(), va="top")
+        steps = [statistics.mean(epoch.steps[place]) for epoch in history]
+        axis.plot(epochs, steps, "o-", markersize=3, label=layer.name)
+    for after, epoch, begin in zip(history[1:], epochs[1:], begins, strict=True):
+        if begin:
+            axis.axvline(epoch, color="0.6", linestyle="--")
+            axis.text(epoch + 0.05, 0.98, f"{after.bits} bits", transform=axis.get_xaxis_transform(), va="top")
     axis.set(xlabel="epoch", ylabel="step", yscale="log")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.legend(fontsize="small", ncols=1 + len(layers) // 12)
     with replacing(path) as partial, matplotlib.rc_context({"svg.hashsalt": "xnorforge"}):
         figure.savefig(partial, format="svg", metadata={"Date": None})
