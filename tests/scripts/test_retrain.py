@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from model import checkpoint
 from model.classifier import FitConfig
 from model.cnn import digits_net
 from model.image_data import load
@@ -106,6 +107,27 @@ def test_direct_takes_no_epochs(state, tmp_path):
     assert found["epochs"] == 0
     assert found["error_direct_test"] == found["error_retrained_test"]
     assert [name for name in files(tmp_path) if name.startswith("retrained-")] == []
+
+
+def test_ctrl_c_loses_nothing(state, tmp_path, monkeypatch):
+    words = ("retrain", NET, "--state", state, "--scheme", "lsq", "--bits", 2, "--epochs", 3)
+    whole = answer(*words, "--out", tmp_path / "whole")
+    save, saved = checkpoint.save, []
+
+    def stopping(what, path):
+        save(what, path)
+        saved.append(path.name)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "save", stopping)
+    result = run(*words, "--out", tmp_path / "broken")
+    assert (result.exit_code, result.stdout, result.stderr) == (130, "", "stopped\n")
+    assert files(tmp_path / "broken") == [saved[0]]
+    again = answer(*words, "--out", tmp_path / "broken")
+    assert saved == [saved[0]] * 3 + ["retrained.pt"]
+    paths = ("state", "codes", "picture")
+    assert {**again, **dict.fromkeys(paths)} == {**whole, **dict.fromkeys(paths)}
 
 
 def test_text(here):
