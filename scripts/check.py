@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from model.nonuniform.workflow import load_model
 from model.pipeline_rule import Rule, Verdict
 from model.pipeline_rule import check as check_model
+from model.user_model import load_model
 from scripts.console import Json, command, emit_json, out
 
 HEADS = ("layer", "kind", "kernel", "terms", "limit", "too many", "bits", "groups", "side", "channels")
