@@ -187,7 +187,7 @@ def test_every_family_is_trained(tmp_path, family):
         for quantity in quantities:
             assert isinstance(quantity, MlbSpec if name in binarized.get(family, ()) else FixedSpec)
             if isinstance(quantity, MlbSpec):
-                assert quantity.levels == (1 if family is Family.B_LSTM else 2)
+                assert quantity.levels == (1 if family in (Family.B_LSTM, Family.BLSTM) else 2)
                 assert all(a.bit_count() == 1 for a in quantity.factors)
                 assert family is not Family.B_LSTM or (quantity.factors, quantity.frac) == ((1,), 0)
                 assert family is not Family.MUBINN1 or len(set(quantity.factors)) == 2
