@@ -7,6 +7,7 @@ import typer
 from scripts.generate import generate
 from scripts.info import info
 from scripts.quantize import quantize
+from scripts.retrain import retrain
 from scripts.rom import rom
 from scripts.simulate import simulate
 from scripts.synth import synth
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Low-bit recurrent networks from training to checked hardware. Begin with: xnorforge train --data digits",
 )
-for subcommand in (train, generate, simulate, synth, rom, info, units, quantize):
+for subcommand in (train, generate, simulate, synth, rom, info, units, quantize, retrain):
     app.command()(subcommand)
 app.add_typer(tables, name="table")
 

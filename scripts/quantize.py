@@ -25,11 +25,11 @@ from model.nonuniform.workflow import (
     compare,
     describe,
     hardware,
-    load_model,
     part,
     prepare,
     write_json,
 )
+from model.user_model import load_model
 from scripts.console import Json, UsageError, command, emit_json, err, given, out, percent, table
 
 #: Where a layers.json goes.

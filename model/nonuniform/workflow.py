@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from model.nonuniform.stored import Half, Storage, Stored, check_q_bits
 from model.spec.files import replacing
 from model.spec.nonuniform import LayersSpec
 from model.spec.nonuniform_file import save as save_layers
+from model.user_model import short
 
 Progress = Callable[[str, int, int], None]  #: what is done, how many, of how many
 
@@ -62,52 +61,6 @@ class Settings:
                 raise QuantizationError(f"Number of {name} images must be at least 1, not {value!r}")
         if not 2 <= self.weight_bits <= 24:
             raise QuantizationError(f"Bits of weights must be 2 to 24, not {self.weight_bits!r}")
-
-
-def load_model(name: str, state: Path | None = None) -> nn.Module:
-    """The network that ``module:function`` returns, with the weights of a state file; in ``eval()`` mode.
-
-    Modules of the current folder are found too.
-
-    Raises
-    ------
-    QuantizationError
-        If there is no such function, it fails or returns something else, or the state is not of this network.
-    """
-    module_name, colon, function_name = name.partition(":")
-    if not (colon and module_name and function_name):
-        raise QuantizationError(f"Model must be module:function such as model.cnn:lenet, not {name!r}")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        function = getattr(importlib.import_module(module_name), function_name)
-    except Exception as error:
-        raise QuantizationError(f"Model {name} must be importable, and is not: {_short(error)}") from None
-    try:
-        model = function()
-    except Exception as error:
-        raise QuantizationError(f"Model {name} must be made without arguments, and is not: {_short(error)}") from None
-    if not isinstance(model, nn.Module):
-        raise QuantizationError(f"Model {name} must return an nn.Module, not {type(model).__name__!r}")
-    if state is not None:
-        if not state.is_file():
-            raise QuantizationError(f"State must be an existing file, not {str(state)!r}")
-        try:
-            weights = torch.load(state, weights_only=True, map_location="cpu")
-        except Exception:  # a damaged file shows in many ways
-            raise QuantizationError(f"State must be a file of weights by torch.save, not {str(state)!r}") from None
-        try:
-            model.load_state_dict(weights)
-        except Exception as error:
-            raise QuantizationError(f"State {state} must fit the model {name}, and does not: {_short(error)}") from None
-    return model.eval()
-
-
-def _short(error: Exception) -> str:
-    """The first line that says something, without what would make a second sentence."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    line = lines[1] if len(lines) > 1 and lines[0].startswith("Error(s) in loading") else lines[0]
-    return line.split(". ")[0].rstrip(".:")[:160]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +111,7 @@ def prepare(
         raise
     except Exception as error:  # whatever the forward pass of a user's model raises
         shape = tuple(x.shape[1:])
-        raise QuantizationError(f"Model must take images of {shape!r}, and does not: {_short(error)}") from None
+        raise QuantizationError(f"Model must take images of {shape!r}, and does not: {short(error)}") from None
     fixed = fix_weights(model, settings.weight_bits)
     histograms = calibrate(fixed, layers, x, lambda done, of: progress("counting activations", done, of))
     reference = Evaluator(model, layers, *validation, None).float_accuracy

@@ -33,7 +33,7 @@ from synth.units import UNITS
 from tests.sentences import is_one_sentence
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COMMANDS = ("train", "generate", "simulate", "synth", "rom", "info", "units", "quantize")
+COMMANDS = ("train", "generate", "simulate", "synth", "rom", "info", "units", "quantize", "retrain")
 
 
 def run(*words: object, env: dict[str, str] | None = None) -> Any:
