@@ -8,8 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from model.spec import RunningSumSpec
 from rtl.adder_tree import AdderTree
+from rtl.integer_dot import IntegerDot
 from rtl.shapes import shape_of
-from rtl.sign_dot import SignDot
 from rtl.unit import Unit
 
 
@@ -52,7 +52,7 @@ class RunningSum(Unit):
         total = Signal(shape_of(spec.format), reset_less=True)
         sum_: Value = Mux(self.first, 0, total)
         for i, chunk in enumerate(spec.chunks):
-            m.submodules[f"sign_dot_{i}"] = dot = SignDot(chunk)
+            m.submodules[f"integer_dot_{i}"] = dot = IntegerDot(chunk)
             m.d.comb += dot.x.as_value().eq(self._lanes(self.x, start, chunk.n))
             if not chunk.weights:
                 m.d.comb += dot.w.as_value().eq(self._lanes(self.w, start, chunk.n))

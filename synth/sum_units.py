@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import get_args
 
-from model.spec import AdderTreeSpec, Format, ScaledSumSpec, SignDotSpec, SumSpec
+from model.spec import AdderTreeSpec, Format, IntegerDotSpec, ScaledSumSpec, SumSpec
 from rtl.adder_tree import AdderTree
 from rtl.compressor import FinalAdder
+from rtl.integer_dot import IntegerDot
 from rtl.scaled_sum import ScaledSum
-from rtl.sign_dot import SignDot
 from rtl.unit import Unit
 
 
@@ -46,7 +46,7 @@ def adder_tree(
     return AdderTree(spec, stages, final_adder(final))
 
 
-def sign_dot(
+def integer_dot(
     n: int = 16,
     width: int = 8,
     signed: int = 0,
@@ -64,8 +64,8 @@ def sign_dot(
     """Dot product of n inputs with +-1, constant if given as sign bits, by node-bit adders (see adder_tree)."""
     rule = SumSpec(width=node or None, order=order, overflow=overflow, fan_in=fan_in, shift=shift, unit=unit or None)
     source = Format(width, 0, bool(signed))
-    return SignDot(
-        SignDotSpec(n=n, source=source, weights=codes(weights), bias=bias, rule=rule), stages, final_adder(final)
+    return IntegerDot(
+        IntegerDotSpec(n=n, source=source, weights=codes(weights), bias=bias, rule=rule), stages, final_adder(final)
     )
 
 

@@ -5,6 +5,7 @@ from model.spec.datapath import Datapath
 from model.spec.fixed import FixedSpec, Format, Ints, NarrowSpec, Overflow, Rounding
 from model.spec.folding import Folding, LayerSchedule, Schedule
 from model.spec.images import MemoryImage, memory_images
+from model.spec.integer_dot import IntegerDotSpec
 from model.spec.loading import LOAD_WIDTH, load_chunks, load_stream
 from model.spec.lstm import GATES, LstmSpec
 from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, Quantity, ReconstructSpec, binarized
@@ -23,7 +24,6 @@ from model.spec.pointwise import (
 from model.spec.product import BitSumSpec, MlbAccumulatorSpec, MlbDotSpec, PopcountSpec, XnorDotSpec
 from model.spec.pwl import PwlSpec
 from model.spec.running_sum import RunningSumSpec, ScaledSumSpec
-from model.spec.sign_dot import SignDotSpec
 from model.spec.sign_matrix import SignMatrixSpec
 from model.spec.sums import Order, ShiftNormSpec, SumSpec
 from model.spec.table import TableSpec
@@ -43,6 +43,7 @@ __all__ = [
     "FixedSpec",
     "Folding",
     "Format",
+    "IntegerDotSpec",
     "Ints",
     "KnqSpec",
     "LayerSchedule",
@@ -74,7 +75,6 @@ __all__ = [
     "ScaledSumSpec",
     "Schedule",
     "ShiftNormSpec",
-    "SignDotSpec",
     "SignMatrixSpec",
     "SumNode",
     "SumSpec",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from model.spec.fixed import Format, NarrowSpec, Overflow, Rounding
+from model.spec.integer_dot import IntegerDotSpec
 from model.spec.mlb import MlbSpec, Quantity
 from model.spec.pointwise import ProductSpec, product_spec
 from model.spec.product import MlbDotSpec
 from model.spec.pwl import PwlSpec
 from model.spec.running_sum import ScaledSumSpec
-from model.spec.sign_dot import SignDotSpec
 from model.spec.sums import SumSpec
 
 GATES = ("i", "f", "g", "o")  #: the order of the gates everywhere, as in ``torch.nn.LSTM``
@@ -160,22 +160,22 @@ class LstmSpec:
             MlbDotSpec(n=self.hidden, x=self.h, w=self.wh[gate]),
         )
 
-    def sign_dots(self, gate: int) -> tuple[SignDotSpec, SignDotSpec]:
+    def integer_dots(self, gate: int) -> tuple[IntegerDotSpec, IntegerDotSpec]:
         """The two sums of a gate by limited adders, over all features and over all hidden units."""
         assert self.sums is not None
         return (
-            SignDotSpec(n=self.features, source=self.x.format, rule=self.sums),
-            SignDotSpec(n=self.hidden, source=self.h.format, rule=self.sums),
+            IntegerDotSpec(n=self.features, source=self.x.format, rule=self.sums),
+            IntegerDotSpec(n=self.hidden, source=self.h.format, rule=self.sums),
         )
 
     @property
     def overflows(self) -> bool:
         """Whether an adder of a limited sum can overflow for any x, h and weights."""
-        return self.sums is not None and any(node.overflows for dot in self.sign_dots(0) for node in dot.sum.nodes)
+        return self.sums is not None and any(node.overflows for dot in self.integer_dots(0) for node in dot.sum.nodes)
 
     def gate_sum(self, gate: int) -> ScaledSumSpec:
         """z from the two sums by limited adders and the code of the bias, which is a word."""
-        sources = (*(dot.format for dot in self.sign_dots(gate)), self.b[gate].code_format)
+        sources = (*(dot.format for dot in self.integer_dots(gate)), self.b[gate].code_format)
         scales = (d.w.bound << (self.z_frac - d.frac) for d in self.dots(gate))
         return ScaledSumSpec(sources=sources, factors=(*scales, 1 << self.bias_shift))
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from model.spec.adder_tree import AdderTreeSpec
 from model.spec.fixed import Format, Ints
-from model.spec.sign_dot import SignDotSpec
+from model.spec.integer_dot import IntegerDotSpec
 from model.spec.sums import SumSpec
 
 
@@ -30,7 +30,7 @@ class RunningSumSpec:
         If the lanes split a unit, or weights are constants and not all terms are lanes.
     """
 
-    dot: SignDotSpec
+    dot: IntegerDotSpec
     lanes: int
 
     def __post_init__(self) -> None:
@@ -49,7 +49,7 @@ class RunningSumSpec:
         return -(-self.dot.n // self.lanes)
 
     @property
-    def chunks(self) -> tuple[SignDotSpec, ...]:
+    def chunks(self) -> tuple[IntegerDotSpec, ...]:
         """The dot products of a cycle, whose sums are added one after the other to the total: one a unit."""
         if self.beats == 1:
             return (self.dot,)
@@ -61,7 +61,7 @@ class RunningSumSpec:
         """Format of the total, in every cycle."""
         return self.dot.format
 
-    def adder(self, chunk: SignDotSpec) -> AdderTreeSpec:
+    def adder(self, chunk: IntegerDotSpec) -> AdderTreeSpec:
         """The node that adds a chunk's sum to the total."""
         rule = SumSpec(width=self.dot.rule.width, overflow=self.dot.rule.overflow)
         number = self.format

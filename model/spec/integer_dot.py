@@ -14,7 +14,7 @@ from model.spec.sums import SumSpec
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignDotSpec:
+class IntegerDotSpec:
     """``sum_i w_i x_i`` with ``w_i`` = +1 or -1, by the nodes of ``rule``.
 
     Parameters

@@ -6,7 +6,7 @@ from amaranth.hdl import Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import SignDotSpec
+from model.spec import IntegerDotSpec
 from rtl.compressor import FinalAdder
 from rtl.logic import ONE, ZERO, Bit, Logic, LogicUnit
 from rtl.saturation import Word
@@ -14,7 +14,7 @@ from rtl.shapes import shape_of
 from rtl.sum_nodes import SumNodes
 
 
-class SignDot(LogicUnit):
+class IntegerDot(LogicUnit):
     """``o = sum_i w_i x_i`` with ``w_i`` = +1 or -1, added in the order of ``spec.rule``.
 
     Latency ``stages`` cycles, throughput one a cycle. Rounding and overflow of every node are those of the rule.
@@ -38,7 +38,7 @@ class SignDot(LogicUnit):
     w: data.View
     o: Value
 
-    def __init__(self, spec: SignDotSpec, stages: int = 0, final: FinalAdder = "small") -> None:
+    def __init__(self, spec: IntegerDotSpec, stages: int = 0, final: FinalAdder = "small") -> None:
         self.spec, self.latency, self.variant = spec, stages, (final,)
         weights = {} if spec.weights else {"w": In(data.ArrayLayout(1, spec.n))}
         x = In(data.ArrayLayout(shape_of(spec.source), spec.n))
@@ -46,7 +46,7 @@ class SignDot(LogicUnit):
 
     def bits(self, logic: Logic) -> list[Bit]:
         """The dot product, lowest bit first."""
-        spec: SignDotSpec = self.spec
+        spec: IntegerDotSpec = self.spec
         signs = [ONE if bit else ZERO for bit in spec.weights] if spec.weights else logic.inputs(self.w.as_value())
         x, width = logic.inputs(self.x.as_value()), spec.source.width
         products = [self._product(logic, x[i * width :][:width], sign) for i, sign in enumerate(signs)]
