@@ -16,7 +16,7 @@ from model.config import TrainConfig
 from model.data import Dataset
 from model.layers import MlbNetwork
 from model.run import Progress, predictions
-from model.spec import Datapath, FixedSpec, Folding, MlbSpec, Quantity, of_layer
+from model.spec import Datapath, FixedSpec, Folding, MlbSpec, Weight, of_layer
 from model.training import train
 
 
@@ -126,7 +126,7 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
     """What is in a bundle: sizes, formats, memory bits and operations."""
     network, dense = b.network, b.network.dense
     a, w = (max(getattr(l, f"{kind}_levels") for l in network.layers) for kind in ("activation", "weight"))
-    quantities: dict[str, tuple[Quantity, ...]] = {}
+    quantities: dict[str, tuple[Weight, ...]] = {}
     formats: dict[str, str | list[str]] = {"input": str(network.source)}
     state_bits, xnors, multiplications = {}, 0, 0
     for layer, lstm in enumerate(network.layers):

@@ -62,7 +62,7 @@ class PlainSum(Unit):
 
 
 class PlainIntegerDot(IntegerDot):
-    """x or -x, in their written order; a comparison with either limit at every node."""
+    """Products, in their written order; a comparison with either limit at every node."""
 
     def __init__(self, spec: IntegerDotSpec) -> None:
         super().__init__(spec)
@@ -70,8 +70,12 @@ class PlainIntegerDot(IntegerDot):
     def build(self) -> Module:
         m = Module()
         spec: IntegerDotSpec = self.spec
-        weights = spec.weights or [self.w[i] for i in range(spec.n)]
-        m.d.comb += self.o.eq(limited_sum(m, spec.sum, [Mux(w, self.x[i], -self.x[i]) for i, w in enumerate(weights)]))
+        weights = [Const(w) for w in spec.weights] if spec.weights else [self.w[i] for i in range(spec.n)]
+        if spec.weight_bits == 1:
+            products = [Mux(w, self.x[i], -self.x[i]) for i, w in enumerate(weights)]
+        else:
+            products = [w * self.x[i] for i, w in enumerate(weights)]
+        m.d.comb += self.o.eq(limited_sum(m, spec.sum, products))
         return m
 
 

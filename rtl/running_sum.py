@@ -29,7 +29,7 @@ class RunningSum(Unit):
     -----
     valid, first : In; a beat is there; it is the first of its dot product
     x : In, ``lanes`` numbers; zeros past the last term
-    w : In, ``lanes`` sign bits, 1 for +1 and 0 for -1; unless the weights are constants
+    w : In, ``lanes`` codes, see :class:`model.spec.IntegerDotSpec`; unless the weights are constants
     o : Out, ``spec.format``
     """
 
@@ -42,7 +42,7 @@ class RunningSum(Unit):
 
     def __init__(self, spec: RunningSumSpec) -> None:
         self.spec = spec
-        weights = {} if spec.dot.weights else {"w": In(data.ArrayLayout(1, spec.lanes))}
+        weights = {} if spec.dot.weights else {"w": In(data.ArrayLayout(shape_of(spec.dot.weight_format), spec.lanes))}
         x = In(data.ArrayLayout(shape_of(spec.dot.source), spec.lanes))
         super().__init__({"valid": In(1), "first": In(1), "x": x, **weights, "o": Out(shape_of(spec.format))})
 

@@ -8,7 +8,7 @@ from model.spec.images import MemoryImage, memory_images
 from model.spec.integer_dot import IntegerDotSpec
 from model.spec.loading import LOAD_WIDTH, load_chunks, load_stream
 from model.spec.lstm import GATES, LstmSpec
-from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, Quantity, ReconstructSpec, binarized
+from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, Quantity, ReconstructSpec, Weight, binarized
 from model.spec.network import MAX_LAYERS, DenseSpec, NetworkSpec, Pool, Weights, of_layer
 from model.spec.nonuniform import EnqSpec, KnqSpec, LayersSpec
 from model.spec.nonuniform_file import LayersFileError
@@ -25,6 +25,7 @@ from model.spec.product import BitSumSpec, MlbAccumulatorSpec, MlbDotSpec, Popco
 from model.spec.pwl import PwlSpec
 from model.spec.running_sum import RunningSumSpec, ScaledSumSpec
 from model.spec.sign_matrix import SignMatrixSpec
+from model.spec.step_size import MAX_BITS, StepSpec
 from model.spec.sums import Order, ShiftNormSpec, SumSpec
 from model.spec.table import TableSpec
 from model.spec.threshold import ThresholdSpec
@@ -32,6 +33,7 @@ from model.spec.threshold import ThresholdSpec
 __all__ = [
     "GATES",
     "LOAD_WIDTH",
+    "MAX_BITS",
     "MAX_LAYERS",
     "MAX_LEVELS",
     "AdderTreeSpec",
@@ -76,10 +78,12 @@ __all__ = [
     "Schedule",
     "ShiftNormSpec",
     "SignMatrixSpec",
+    "StepSpec",
     "SumNode",
     "SumSpec",
     "TableSpec",
     "ThresholdSpec",
+    "Weight",
     "Weights",
     "XnorDotSpec",
     "XnorMultiplierSpec",

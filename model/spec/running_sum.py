@@ -22,7 +22,8 @@ class RunningSumSpec:
     dot
         The whole dot product.
     lanes
-        Terms a cycle: all of them, or whole units of the rule; terms past the last are zeros.
+        Terms a cycle: all of them, or whole units of the rule, unless only the total counts (``SumSpec.linear``); terms
+        past the last are zeros.
 
     Raises
     ------
@@ -36,7 +37,7 @@ class RunningSumSpec:
     def __post_init__(self) -> None:
         if not 1 <= self.lanes <= self.dot.n:
             raise ValueError(f"Lanes of a running sum must be 1 to {self.dot.n}, not {self.lanes!r}")
-        if self.beats > 1 and (self.dot.rule.unit is None or self.lanes % self.dot.rule.unit):
+        if self.beats > 1 and self.lanes % (self._unit or self.dot.n):
             raise ValueError(
                 f"Lanes of a running sum must be a multiple of its unit ({self.dot.rule.unit}), not {self.lanes!r}"
             )
@@ -51,10 +52,14 @@ class RunningSumSpec:
     @property
     def chunks(self) -> tuple[IntegerDotSpec, ...]:
         """The dot products of a cycle, whose sums are added one after the other to the total: one a unit."""
-        if self.beats == 1:
+        if self.beats == 1 or self._unit is None:
             return (self.dot,)
-        assert self.dot.rule.unit is not None
-        return (replace(self.dot, n=self.dot.rule.unit),) * (self.lanes // self.dot.rule.unit)
+        return (replace(self.dot, n=self._unit),) * (self.lanes // self._unit)
+
+    @property
+    def _unit(self) -> int | None:
+        """Terms whose sum is added to the total."""
+        return self.lanes if self.dot.rule.linear else self.dot.rule.unit
 
     @property
     def format(self) -> Format:

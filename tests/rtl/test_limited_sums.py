@@ -88,19 +88,21 @@ def test_flags_say_which_nodes_saturate(spec, stages, final, prune):
 
 @st.composite
 def integer_dots(draw: st.DrawFn) -> IntegerDotSpec:
-    n = draw(st.integers(1, 8))
+    n, bits = draw(st.integers(1, 8)), draw(st.integers(1, 8))
+    codes = st.integers(*IntegerDotSpec(n=1, source=Format(1), weight_bits=bits).codes)
     return IntegerDotSpec(
         n=n,
         source=draw(st.builds(Format, st.integers(1, 8), st.just(0), st.booleans())),
-        weights=draw(st.none() | st.lists(st.integers(0, 1), min_size=n, max_size=n).map(tuple)),
+        weight_bits=bits,
+        weights=draw(st.none() | st.lists(codes, min_size=n, max_size=n).map(tuple)),
         bias=draw(st.just(0) | st.integers(-300, 300)),
         rule=draw(st.integers(1, 12).flatmap(rules)),
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(integer_dots(), STAGES, FINALS)
-def test_a_dot_product_with_signs(spec, stages, final):
+def test_a_dot_product_with_weights_of_few_bits(spec, stages, final):
     check(IntegerDot(spec, stages, final), count=60)
 
 
