@@ -80,10 +80,10 @@ def train(
     if config.family is Family.FIXED32:
         validation["mlb"] = score(network, *parts["val"])
     elif config.family in ADDERS:
-        exact = network.sums = replace(config.adders, width=None, shift=0)
+        network.sums = replace(config.adders, width=None, shift=0)
         fit("exact", config.epochs, config.rate)
         network.sums = config.adders
-        unaware = copy.deepcopy(network) if config.adders != exact else None
+        unaware = None if config.adders.exact else copy.deepcopy(network)
         if any(lstm.overflows for lstm in network.spec().layers) or config.adders.shift:
             fit("mlb", config.epochs_adders, config.rate_adders)
         else:

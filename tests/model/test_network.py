@@ -30,6 +30,7 @@ from model.spec import (
     Pool,
     Rounding,
     Schedule,
+    StepSpec,
     TableSpec,
     ThresholdSpec,
     Weights,
@@ -47,6 +48,8 @@ def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarr
     def value(spec, code):
         if isinstance(spec, FixedSpec):
             return int(code)
+        if isinstance(spec, StepSpec):
+            return int(code) * spec.step
         signs = [1 if code >> (spec.levels - 1 - i) & 1 else -1 for i in range(spec.levels)]
         return spec.offset + sum(s * a for s, a in zip(signs, spec.factors, strict=True))
 
@@ -58,9 +61,11 @@ def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarr
 
     def dot(spec, x, w, sums=None):
         if sums is not None:
-            products = [value(spec.x, p) * (1 if value(spec.w, q) > 0 else -1) for p, q in zip(x, w, strict=True)]
-            return plain_sum(sums, products)[0] * spec.w.factors[0]
-        if isinstance(spec.x, FixedSpec) or isinstance(spec.w, FixedSpec):
+            stepped = isinstance(spec.w, StepSpec)
+            integers = [int(q) if stepped else 1 if value(spec.w, q) > 0 else -1 for q in w]
+            products = [value(spec.x, p) * q for p, q in zip(x, integers, strict=True)]
+            return plain_sum(sums, products)[0] * (spec.w.step if stepped else spec.w.factors[0])
+        if isinstance(spec.x, FixedSpec) or not isinstance(spec.w, MlbSpec):
             return sum(value(spec.x, p) * value(spec.w, q) for p, q in zip(x, w, strict=True))
         total = 0
         for a, row in enumerate(spec.gains):
