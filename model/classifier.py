@@ -15,6 +15,7 @@ from model import checkpoint
 from model.config import TrainingError
 
 Progress = Callable[[int, int, float], None]  #: epochs done, of, training loss
+Penalty = Callable[[nn.Module], Tensor]  #: of a network, one number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +62,18 @@ def fit(
     config: FitConfig,
     path: Path | None = None,
     progress: Progress = lambda *_: None,
+    penalty: Penalty | None = None,
 ) -> None:
     """Train ``network`` in place on images and labels; with ``path``, a checkpoint that continues after any epoch.
 
-    A checkpoint of another configuration or other data is not used, but replaced.
+    A checkpoint of another configuration or other data is not used, but replaced. A penalty is added to the loss; its
+    ``repr`` is part of the configuration.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  two times as fast
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.decay)
     identity = {**asdict(config), "data": digest(x, y), "network": str(network)}
+    if penalty is not None:
+        identity["penalty"] = repr(penalty)
     begin = _continue(path, identity, network, optimizer)
     steps = math.ceil(len(x) / config.batch)
     for epoch in range(begin, config.epochs):
@@ -86,7 +91,7 @@ def fit(
             if samples.ndim == 4:
                 samples = samples.contiguous(memory_format=torch.channels_last)
             loss = nn.functional.cross_entropy(network(samples), y[chosen])
-            loss.backward()
+            (loss if penalty is None else loss + penalty(network)).backward()
             optimizer.step()
             total += loss.item() * len(chosen)
         if path is not None:

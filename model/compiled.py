@@ -14,8 +14,8 @@ from pathlib import Path
 import platformdirs
 
 FOLDER = Path(__file__).parent
-SOURCES = tuple(FOLDER / name for name in ("binarized_cell.cpp", "fixed_cell.cpp", "sum_steps.cpp"))
-HEADER = FOLDER / "cell.hpp"
+SOURCES = tuple(FOLDER / name for name in ("binarized_cell.cpp", "fixed_cell.cpp", "sum_steps.cpp", "sum_conv.cpp"))
+HEADERS = tuple(FOLDER / name for name in ("cell.hpp", "sum_steps.hpp"))
 FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-std=c++17", "-shared", "-fPIC")
 
 
@@ -34,7 +34,7 @@ def load() -> ctypes.CDLL | None:
     compiler = shutil.which("g++")
     if compiler is None:
         return None
-    text = b"".join(file.read_bytes() for file in (*SOURCES, HEADER))
+    text = b"".join(file.read_bytes() for file in (*SOURCES, *HEADERS))
     key = hashlib.sha256(text + repr((FLAGS, _processor())).encode()).hexdigest()[:16]
     folder = Path(platformdirs.user_cache_dir("xnorforge"))
     library = folder / f"cell-{key}.so"

@@ -1,19 +1,16 @@
-"""Labelled sequences: the digits that come with scikit-learn, a user's ``.npz``, and prepared readings of real data."""
+"""Labelled sequences: the digits that come with scikit-learn, a user's ``.npz``; prepared data is in ``*_data.py``."""
 
 from __future__ import annotations
 
 import math
 import os
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy import signal
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -98,21 +95,37 @@ def check_shape(name: str, x: NDArray, axes: str) -> None:
         raise DataError(f"Samples of {name} must be ({axes}), not {x.shape!r}")
 
 
-def load(source: str, data_root: Path | None = None) -> Dataset:
+def load(source: str, data_root: Path | None = None, snr: float | None = None) -> Dataset:
     """Read ``digits``, a prepared data set, or a ``.npz`` file.
+
+    Parameters
+    ----------
+    source
+        Its name; a file ends in ``.npz``.
+    data_root
+        Folder of prepared data, else ``XNORFORGE_DATA``.
+    snr
+        Of audio: signal-to-noise ratio in dB at which noise is mixed into every clip (:func:`model.audio_data.mix`).
 
     Raises
     ------
     DataError
         If there is no such source, its data is not there, or it cannot be used.
     """
+    from model import audio_data, eeg_data  # here, since each kind of data builds on this module
+
+    if source in audio_data.PRESETS:
+        return audio_data.PRESETS[source](data_root, snr)
+    if snr is not None:
+        raise DataError(f"Noise (snr) must go with audio ({', '.join(audio_data.PRESETS)}), not with {source!r}")
     if source == "digits":
         return _digits()
-    if source in PRESETS:
-        return PRESETS[source](data_root)
+    if source in eeg_data.PRESETS:
+        return eeg_data.PRESETS[source](data_root)
     if source.endswith(".npz"):
         return load_file(Path(source), Dataset)
-    raise DataError(f"Data must be digits, {', '.join(PRESETS)} or a file ending in .npz, not {source!r}")
+    known = ", ".join(("digits", *eeg_data.PRESETS, *audio_data.PRESETS))
+    raise DataError(f"Data must be {known} or a file ending in .npz, not {source!r}")
 
 
 def find_root(data_root: Path | None) -> Path | None:
@@ -145,58 +158,6 @@ def _digits() -> Dataset:
         y=y,
         split=split_groups(np.arange(len(y)), y),
     )
-
-
-def _bonn(data_root: Path | None) -> Dataset:
-    """Bonn EEG, 5 classes: 500 recordings, 8 pieces of 512 samples each, split by recording.
-
-    A piece is 61 frames of 32 samples, one every 8.
-    """
-    archive = open_archive("bonn", data_root, Path("eeg_bonn") / "eeg_bonn.npz", ("x", "y"))
-    x = archive["x"]
-    if x.ndim != 2 or x.shape[1] < 4096 or x.dtype.kind not in "iuf":
-        raise DataError(f"Recordings of bonn must be at least 4096 numbers each, not {x.dtype} {x.shape!r}")
-    pieces = x[:, :4096].astype(np.float32).reshape(-1, 512)
-    frames = np.ascontiguousarray(sliding_window_view(pieces, 32, axis=1)[:, ::8])
-    y = np.repeat(check_labels("bonn", archive["y"], len(x)), 8)
-    split = split_groups(np.repeat(np.arange(len(y) // 8), 8), y)
-    return Dataset(name="bonn", x=frames, y=y, split=split, hop=8)
-
-
-def _bonn3(data_root: Path | None) -> Dataset:
-    """Bonn EEG, 3 classes: healthy (Z, O), between seizures (N, F), seizure (S)."""
-    five = _bonn(data_root)
-    return replace(five, name="bonn3", y=np.array([0, 0, 1, 1, 2])[five.y])
-
-
-def _motor(data_root: Path | None) -> Dataset:
-    """Left against right fist, moved or imagined (PhysioNet EEGMMIDB, subject 1): 90 trials in 6 runs, split by run.
-
-    20 steps of 0.2 s; features: log power between 8 and 30 Hz of 64 channels.
-    """
-    path = Path("eeg_motor_imagery") / "eeg_motor_imagery_s001.npz"
-    archive = open_archive("motor", data_root, path, ("x", "y", "run"))
-    x, y, run = archive["x"], archive["y"], archive["run"]
-    if x.ndim != 3 or x.shape[1:] != (64, 640) or x.dtype.kind not in "iuf":
-        raise DataError(f"Trials of motor must be numbers of shape (trials, 64, 640), not {x.dtype} {x.shape!r}")
-    if run.shape != (len(x),) or run.dtype.kind not in "iu":
-        raise DataError(f"Runs of motor must be one whole number a trial ({len(x)}), not {run.dtype} {run.shape!r}")
-    y = check_labels("motor", y, len(x))
-    fist = y < 2
-    if not fist.any():
-        raise DataError("Trials of motor must be of a left (0) or right fist (1) in part, and none is")
-    band = signal.butter(4, (8, 30), "bandpass", fs=160, output="sos")
-    power = signal.sosfiltfilt(band, x[fist].astype(np.float64)).reshape(-1, 64, 20, 32).var(3)
-    run = run[fist]
-    return Dataset(
-        name="motor",
-        x=np.log(power + 1e-3).transpose(0, 2, 1).astype(np.float32),
-        y=y[fist],
-        split=np.where(run < 8, 0, np.where(run == 8, 1, 2)),
-    )
-
-
-PRESETS: dict[str, Callable[[Path | None], Dataset]] = {"bonn": _bonn, "bonn3": _bonn3, "motor": _motor}
 
 
 def open_archive(preset: str, data_root: Path | None, path: Path, keys: tuple[str, ...]) -> dict[str, NDArray]:

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.spec import SumSpec
+from model.straight_through import through
+from model.sum_conv import summed_convolution, windows_of
 from model.sums import saturation_counts, summed_product
 
 
@@ -68,14 +70,7 @@ class _OverflowLayer(nn.Module):
         kept = w.clamp(-size, size)
         with torch.no_grad():
             integers = torch.where(w >= 0, 1.0, -1.0).to(w.dtype) if self.weight_bits == 1 else kept.round()
-        return _through(kept, integers)
-
-    def _product(self, x: Tensor, w: Tensor, bias: Tensor | None, outputs: slice) -> Tensor:
-        """Sums of ``x`` (rows, terms) and ``w`` (outputs, terms), of these outputs of the layer."""
-        bias = None if bias is None else _through(bias, bias.detach().round())
-        if self.count is not None:
-            self.count.counts[:, outputs] += saturation_counts(x, w, self.spec, bias=bias).to(self.count.counts.device)
-        return summed_product(x, w, self.spec, bias=bias, x_max=self.x_max)
+        return through(kept, integers)
 
     @staticmethod
     def _check(x: Tensor) -> None:
@@ -85,21 +80,6 @@ class _OverflowLayer(nn.Module):
     def levels(self) -> int:
         """Levels of nodes of a sum."""
         return self.spec.levels(self.weight[0].numel() + (self.bias is not None))
-
-
-def _through(x: Tensor, value: Tensor) -> Tensor:
-    """``value`` with the gradient of ``x``."""
-    return _Through.apply(x, value)  # type: ignore[return-value]
-
-
-class _Through(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, value: Tensor) -> Tensor:  # type: ignore[override]
-        return value.clone()
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return grad, None
 
 
 class OverflowLinear(_OverflowLayer, nn.Linear):
@@ -150,7 +130,10 @@ class OverflowLinear(_OverflowLayer, nn.Linear):
         rows = input.reshape(-1, self.in_features)
         if self.count is not None:
             self.count.sums += len(rows)
-        sums = self._product(rows, self.integer_weight(), self.bias, slice(None))
+        w, bias = self.integer_weight(), None if self.bias is None else through(self.bias, self.bias.detach().round())
+        if self.count is not None:
+            self.count.counts += saturation_counts(rows, w, self.spec, bias=bias).to(self.count.counts.device)
+        sums = summed_product(rows, w, self.spec, bias=bias, x_max=self.x_max)
         return sums.view(*input.shape[:-1], self.out_features)
 
 
@@ -197,21 +180,24 @@ class OverflowConv2d(_OverflowLayer, nn.Conv2d):
         self._check(input)
         mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
         padded = functional.pad(input, self._reversed_padding_repeated_twice, mode=mode)
-        places = [
-            (size - dilation * (kernel - 1) - 1) // stride + 1
-            for size, dilation, kernel, stride in zip(
-                padded.shape[2:], self.dilation, self.kernel_size, self.stride, strict=True
-            )
-        ]
-        if self.count is not None:
-            self.count.sums += len(input) * places[0] * places[1]
-        w, each, sums = self.integer_weight().flatten(1), self.out_channels // self.groups, []
+        bias = None if self.bias is None else through(self.bias, self.bias.detach().round())
+        w, each, sums = self.integer_weight(), self.out_channels // self.groups, []
         for group, channels in enumerate(padded.chunk(self.groups, 1)):
-            windows = functional.unfold(channels, self.kernel_size, self.dilation, 0, self.stride)
-            rows, outputs = windows.transpose(1, 2).reshape(-1, w.shape[1]), slice(group * each, (group + 1) * each)
-            bias = None if self.bias is None else self.bias[outputs]
-            sums.append(self._product(rows, w[outputs], bias, outputs))
-        return torch.cat(sums, 1).view(len(input), *places, -1).permute(0, 3, 1, 2)
+            outputs = slice(group * each, (group + 1) * each)
+            sums.append(self._convolved(channels, w[outputs], None if bias is None else bias[outputs], outputs))
+        if self.count is not None:
+            self.count.sums += sums[0][:, 0].numel()
+        return sums[0] if self.groups == 1 else torch.cat(sums, 1)
+
+    def _convolved(self, x: Tensor, w: Tensor, bias: Tensor | None, outputs: slice) -> Tensor:
+        """Sums of these outputs of the layer, from their channels."""
+        places: dict[str, Any] = {"stride": self.stride, "dilation": self.dilation}
+        if self.count is not None:
+            rows = windows_of(x, (w.shape[2], w.shape[3]), **places)
+            self.count.counts[:, outputs] += saturation_counts(rows, w.flatten(1), self.spec, bias=bias).to(
+                self.count.counts.device
+            )
+        return summed_convolution(x, w, self.spec, bias=bias, x_max=self.x_max, **places)
 
 
 @contextmanager

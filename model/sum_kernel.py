@@ -28,7 +28,9 @@ _STEP = np.dtype(
 )
 
 
-class _Program(ctypes.Structure):
+class ProgramStructure(ctypes.Structure):
+    """``Program`` of sum_steps.hpp; its arrays belong to a :class:`Compiled`."""
+
     _fields_ = (
         ("steps", ctypes.c_void_p),
         ("spans", ctypes.c_void_p),
@@ -41,20 +43,16 @@ class _Program(ctypes.Structure):
     )
 
 
-class SumKernel:
-    """A program as the compiled code takes it; made once for each.
+class Compiled:
+    """A program as compiled code takes it; made once for each.
 
     Parameters
     ----------
-    library
-        The compiled kernels.
     rule, program
         What is to be done.
     """
 
-    def __init__(self, library: ctypes.CDLL, rule: SumSpec, program: Program) -> None:
-        self._drops = rule.shift > 0
-        self._forward, self._backward = library.sum_steps_forward, library.sum_steps_backward
+    def __init__(self, rule: SumSpec, program: Program) -> None:
         runs = [run for steps in program.steps for run in _runs(steps)]
         flat = [step for run in runs for step in run]
         self._spans = np.array([span for step in flat for span in step.spans], np.int64).reshape(-1, 2)
@@ -76,7 +74,7 @@ class SumKernel:
             depth += 1 - step.held
             deepest = max(deepest, depth + step.held)
         low, high, turn = (0, 0, 1) if rule.limit is None else (rule.limit.min, rule.limit.max, 2**rule.limit.width)
-        self._program = _Program(
+        self.structure = ProgramStructure(
             self._steps.ctypes.data,
             self._spans.ctypes.data,
             len(flat),
@@ -86,6 +84,23 @@ class SumKernel:
             high,
             turn,
         )
+
+
+class SumKernel:
+    """The steps of a program on rows of numbers.
+
+    Parameters
+    ----------
+    library
+        The compiled kernels.
+    rule, program
+        What is to be done.
+    """
+
+    def __init__(self, library: ctypes.CDLL, rule: SumSpec, program: Program) -> None:
+        self._drops = rule.shift > 0
+        self._forward, self._backward = library.sum_steps_forward, library.sum_steps_backward
+        self._compiled = Compiled(rule, program)
 
     def forward(self, x: Tensor, w: Tensor, watch: bool) -> tuple[Tensor, bool]:
         """Sums (batch, outputs) of ``x`` (batch, terms) and ``w`` (outputs, terms).
@@ -107,7 +122,7 @@ class SumKernel:
     def _call(self, function: Any, columns: Tensor, w: Tensor, *others: Tensor, last: Any = None) -> None:
         sizes = (columns.shape[1], columns.shape[0], len(w))
         pointers = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (columns, w, *others)]
-        function(ctypes.byref(self._program), *map(ctypes.c_int64, sizes), *pointers, last)
+        function(ctypes.byref(self._compiled.structure), *map(ctypes.c_int64, sizes), *pointers, last)
 
 
 def sum_kernel(rule: SumSpec, program: Program) -> SumKernel | None:

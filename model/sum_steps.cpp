@@ -10,6 +10,8 @@
 #include <cstring>
 #include <vector>
 
+#include "sum_steps.hpp"
+
 namespace {
 
 typedef float V __attribute__((vector_size(64), aligned(4), may_alias));
@@ -17,21 +19,6 @@ typedef int32_t I __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int8_t B __attribute__((vector_size(16), aligned(1), may_alias));
 
 constexpr int PARTS = 4, LANES = 16 * PARTS, TOGETHER = 4;
-
-struct Step {
-    int64_t spans, spans_end;  // its spans, as places in the list of all
-    int64_t held, limited;
-    int64_t first, run;  // the first step of the run it belongs to; how many steps begin here as a run
-    float scale;         // of the bits it drops
-    float size;          // largest size of what a run adds
-};
-
-struct Program {
-    const Step* steps;
-    const int64_t* spans;
-    int64_t count, depth, wraps;
-    float low, high, turn;
-};
 
 // The results of one node, of O outputs.
 template <int O> struct Tile {

@@ -88,12 +88,12 @@ class _Product:
         if bias is not None and bias.shape != w.shape[:1]:
             raise ValueError(f"Shape of a bias must be ({w.shape[0]},), not {tuple(bias.shape)}")
         self.rule, self._terms = rule, x.shape[1]
-        found, most = _largest(x), _largest(w)
+        found, most = largest_size(x), largest_size(w)
         if x_max is not None and found > x_max:
             raise ValueError(f"Inputs of a sum must be at most {x_max} in size, not {found}")
         found, last = found if x_max is None else x_max, None
         if bias is not None:
-            last = _largest(bias)
+            last = largest_size(bias)
             x = torch.cat([x, x.new_ones(len(x), 1)], 1)
             w = torch.cat([w, bias.to(w.dtype)[:, None]], 1)
         self.program = sum_program(rule, w.shape[1], found * most, last)
@@ -108,7 +108,7 @@ class _Product:
             total = functional.linear(self.x, self.w)
         elif self.rule.linear:
             assert self.rule.limit is not None
-            total = _Wrapped.apply(functional.linear(self.x, self.w), self.rule.limit)
+            total = Wrapped.apply(functional.linear(self.x, self.w), self.rule.limit)
         else:
             total = self._walked()
         return total.to(self._result)  # type: ignore[union-attr]
@@ -147,7 +147,7 @@ class _Product:
         return counts
 
 
-class _Wrapped(torch.autograd.Function):
+class Wrapped(torch.autograd.Function):
     """A total, reduced once; its gradient passes straight through."""
 
     @staticmethod
@@ -205,7 +205,8 @@ def _rows(w: Tensor) -> int:
     return max(1, BLOCK // max(1, len(w)))
 
 
-def _largest(values: Tensor) -> int:
+def largest_size(values: Tensor) -> int:
+    """Largest size of integers; 0 of none."""
     if not values.numel():
         return 0
     flat = values.detach().reshape(-1)

@@ -1,4 +1,4 @@
-"""Speed of sums by limited adders: ratios to the plain matrix product of the same shape, in one run.
+"""Speed of sums by limited adders: ratios to the plain matrix product or convolution of the same shape, in one run.
 
 Example: python -m scripts.bench_overflow --json
 Every round times the plain product, ours and the naive way one after the other; medians count. The naive way is the
@@ -11,14 +11,15 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
 from rich.table import Table
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from model.overflow_layers import OverflowConv2d
 from model.sums import SumSpec, summed_product
 from scripts.console import Json, command, emit_json, err, out
 
@@ -35,6 +36,29 @@ class Setting:
     bits: int
     spec: SumSpec
     signed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolution:
+    """A 3 x 3 convolution of the benchmark: channels in and out, height and width."""
+
+    channels: int
+    outputs: int
+    side: int
+    bits: int
+    spec: SumSpec
+
+
+def convolutions() -> list[Convolution]:
+    """Layers of the small-pipeline rule and a wider one, for inputs of few and of many bits."""
+    shapes = ((3, 16, 32), (16, 16, 32), (28, 28, 14), (64, 64, 16))
+    found = [
+        Convolution(channels=c, outputs=o, side=side, bits=bits, spec=SumSpec(width=8))
+        for c, o, side in shapes
+        for bits in (8, 4, 2)
+    ]
+    wider = [Convolution(channels=16, outputs=16, side=32, bits=8, spec=SumSpec(width=width)) for width in (16, 12, 10)]
+    return [*found, *wider]
 
 
 def settings() -> list[Setting]:
@@ -131,12 +155,67 @@ def measure(setting: Setting, batch: int, outputs: int, rounds: int, naive_round
     return cases
 
 
+def measure_convolution(setting: Convolution, batch: int, rounds: int) -> list[dict[str, object]]:
+    """``OverflowConv2d`` beside ``nn.Conv2d``, in the faster of its two memory formats; seed 0."""
+    torch.manual_seed(0)
+    x = torch.randint(0, 1 << setting.bits, (batch, setting.channels, setting.side, setting.side)).float()
+    sizes: dict[str, Any] = {"padding": 1, "bias": False}
+    ours = OverflowConv2d(setting.channels, setting.outputs, 3, spec=setting.spec, **sizes)
+    plain = nn.Conv2d(setting.channels, setting.outputs, 3, **sizes)
+    last = nn.Conv2d(setting.channels, setting.outputs, 3, **sizes).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    grad = torch.randn(batch, setting.outputs, setting.side, setting.side)
+    plain.weight.data = ours.integer_weight().detach()
+    overflowing = float((ours(x) != plain(x)).float().mean())
+    inputs = (x, x.contiguous(memory_format=torch.channels_last), x)
+
+    def forward(layer: nn.Module, x: Tensor) -> Callable[[], object]:
+        def run() -> None:
+            with torch.no_grad():
+                layer(x)
+
+        return run
+
+    def both(layer: nn.Module, x: Tensor) -> Callable[[], object]:
+        def run() -> None:
+            layer.zero_grad()
+            layer(x.detach().requires_grad_()).backward(grad)
+
+        return run
+
+    cases = []
+    for name, way in (("forward", forward), ("forward + backward", both)):
+        ways = [way(layer, each) for layer, each in zip((plain, last, ours), inputs, strict=True)]
+        *plains, exact_s = medians(ways, [rounds] * 3)
+        shape = {name: value for name, value in vars(setting).items() if name != "spec"}
+        spec = {key: value for key, value in asdict(setting.spec).items() if value is not None}
+        times = {"plain_s": min(plains), "exact_s": exact_s, "ratio": exact_s / min(plains)}
+        about = {"shape": {"batch": batch, **shape}, "spec": spec, "pass": name, "overflowing": overflowing}
+        cases.append({**about, **times})
+    return cases
+
+
+def show_convolutions(cases: Sequence[dict[str, Any]], batch: int) -> None:
+    """The convolutions for people."""
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("3 x 3", "image", "bits", "nodes", "pass", "overflowing", "plain ms", "ours ms", "ratio"):
+        grid.add_column(heading, justify="left" if heading in ("nodes", "pass") else "right")
+    for case in cases:
+        shape = case["shape"]
+        sizes = (f"{shape['channels']} to {shape['outputs']}", f"{shape['side']} x {shape['side']}", str(shape["bits"]))
+        times = (f"{1000 * case['plain_s']:.2f}", f"{1000 * case['exact_s']:.2f}", f"{case['ratio']:.2f}")
+        share = f"{100 * case['overflowing']:.0f} %"
+        grid.add_row(*sizes, described(case["spec"]), case["pass"], share, *times)
+    out.print(f"convolutions, {batch} images")
+    out.print(grid)
+
+
 @command
 def main(
     batch: Annotated[int, typer.Option(min=1)] = 128,
     outputs: Annotated[int, typer.Option(min=1)] = 512,
     rounds: Annotated[int, typer.Option(min=1, help="Timed rounds; the median counts.")] = 25,
     naive_rounds: Annotated[int, typer.Option(min=0, help="Rounds of the naive way; 0 to leave it out.")] = 3,
+    images: Annotated[int, typer.Option(min=1, help="Of a convolution.")] = 64,
     threads: Annotated[int, typer.Option(min=1, help="Threads of all.")] = 1,
     json: Json = False,
 ) -> None:
@@ -146,8 +225,13 @@ def main(
     for setting in settings():
         err.print(f"timing {setting.terms} inputs of {setting.bits} bits, {setting.spec}")
         cases += measure(setting, batch, outputs, rounds, naive_rounds)
+    convolved = []
+    for convolution in convolutions():
+        err.print(f"timing {convolution}")
+        convolved += measure_convolution(convolution, images, rounds)
     if json:
-        return emit_json({"torch": torch.__version__, "threads": threads, "cases": cases})
+        about = {"torch": torch.__version__, "threads": threads}
+        return emit_json({**about, "cases": cases, "convolutions": convolved})
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("inputs", "bits", "nodes", "pass", "overflowing", "plain ms", "ours ms", "ratio", "naive / ours"):
         grid.add_column(heading, justify="left" if heading in ("nodes", "pass") else "right")
@@ -166,6 +250,7 @@ def main(
         )
     out.print(f"batch {batch}, {outputs} outputs, weights +-1, {threads} thread(s), CPU time, seed 0")
     out.print(grid)
+    show_convolutions(convolved, images)
 
 
 def described(spec: dict[str, object]) -> str:

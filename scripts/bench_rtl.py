@@ -103,25 +103,31 @@ def mlb_dots(bench: Bench) -> Iterator[Line]:
     yield from bench.peer("32 x 32 multiply-accumulate", MULTIPLY_ACCUMULATE)
 
 
-def adder_trees(bench: Bench) -> Iterator[Line]:
+def adder_trees(bench: Bench, width: int = 16) -> Iterator[Line]:
     """Sum of 128 signed 16-bit numbers: exact, and with 16-bit saturating nodes."""
-    number = Format(16)
+    number = Format(width)
     ranges = ((number.min, number.max),) * 128
     exact = AdderTreeSpec(ranges=ranges)
-    saturating = AdderTreeSpec(ranges=ranges, rule=SumSpec(width=16))
-    yield from bench.peer("exact: tree of additions", naive_sum(128, 16))
+    saturating = AdderTreeSpec(ranges=ranges, rule=SumSpec(width=width))
+    yield from bench.peer("exact: tree of additions", naive_sum(128, width))
     yield from bench.ours("exact: AdderTree, small", AdderTree(exact), "area")
     yield from bench.ours("exact: AdderTree, fast", AdderTree(exact, final="fast"), "speed")
-    yield from bench.peer("saturating: tree of additions and clamps", naive_saturating(128, 16))
+    yield from bench.peer("saturating: tree of additions and clamps", naive_saturating(128, width))
     yield from bench.ours("saturating: AdderTree, small", AdderTree(saturating), "area")
     yield from bench.ours("saturating: AdderTree, balanced", AdderTree(saturating, final="balanced"), "area")
     yield from bench.ours("saturating: AdderTree, fast", AdderTree(saturating, final="fast"), "speed")
+
+
+def adder_trees_of_bytes(bench: Bench) -> Iterator[Line]:
+    """Sum of 128 signed 8-bit numbers: exact, and with 8-bit saturating nodes."""
+    yield from adder_trees(bench, 8)
 
 
 TABLES: dict[str, Callable[[Bench], Iterator[Line]]] = {
     "popcount": popcounts,
     "mlb_dot": mlb_dots,
     "adder_tree": adder_trees,
+    "adder_tree_8": adder_trees_of_bytes,
 }
 
 

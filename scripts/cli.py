@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from scripts.check import check
 from scripts.generate import generate
 from scripts.info import info
 from scripts.quantize import quantize
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Low-bit recurrent networks from training to checked hardware. Begin with: xnorforge train --data digits",
 )
-for subcommand in (train, generate, simulate, synth, rom, info, units, quantize, retrain):
+for subcommand in (train, generate, simulate, synth, rom, info, units, quantize, retrain, check):
     app.command()(subcommand)
 app.add_typer(tables, name="table")
 

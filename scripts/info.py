@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
+import typer
+
+from model.bundle import Bundle
+from model.saturations import nodes, saturations
 from model.workflow import OPERATIONS, describe
 from scripts.console import BundlePath, Json, built_as, command, emit_json, open_bundle, out, percent, table
 
 
+def saturating(loaded: Bundle, count: int) -> dict[str, list[dict[str, Any]]]:
+    """Of each sum of each layer, level by level: saturations, nodes, and saturations of each hidden unit."""
+    samples = loaded.samples[:count]
+    passes = len(samples) * samples.shape[1]
+    found = {}
+    for name, counts in saturations(loaded.network, loaded.weights, samples).items():
+        lstm = loaded.network.layers[int(name.rpartition("_l")[2])]
+        of_levels = zip(counts, nodes(lstm, name[0]), strict=True)
+        found[name] = [
+            {
+                "saturated": int(level.sum()),
+                "nodes": each * level.size * passes,
+                "units": level.sum(0).tolist(),
+            }
+            for level, each in of_levels
+        ]
+    return found
+
+
 @command
-def info(bundle: BundlePath, json: Json = False) -> None:
+def info(
+    bundle: BundlePath,
+    count: Annotated[
+        int, typer.Option("--saturations", min=0, help="Count saturating adders over so many test samples.")
+    ] = 0,
+    json: Json = False,
+) -> None:
     """Show sizes, formats, memory bits and operations of a network.
 
     Example: xnorforge info runs/digits/bundle
     """
     loaded, schedule = open_bundle(bundle)
     about = describe(loaded)
+    if count:
+        about["saturations"] = saturating(loaded, count)
     if json:
         return emit_json(about)
     cycles = schedule.result_cycles(about["steps"], about["test_sequences"])
@@ -46,7 +79,13 @@ def info(bundle: BundlePath, json: Json = False) -> None:
     )
     table(
         "Formats (s signed, u unsigned; width.fraction bits)",
-        [(k, v if isinstance(v, str) else ", ".join(v)) for k, v in about["formats"].items()],
+        [
+            *((k, v if isinstance(v, str) else ", ".join(v)) for k, v in about["formats"].items()),
+            *(
+                ("sums", text)
+                for text in dict.fromkeys(str(lstm.sums) for lstm in schedule.network.layers if lstm.sums)
+            ),
+        ],
     )
     table(
         "Scaling factors",
@@ -56,9 +95,15 @@ def info(bundle: BundlePath, json: Json = False) -> None:
         ]
         or [("none", "nothing is binarized")],
     )
-    if about["weight_steps"]:
+    if steps := about["weight_steps"]:
+        table("Steps", [(name, " ".join(f"{step:.6g}" for step in each)) for name, each in steps.items()])
+    if count:
         table(
-            "Steps",
-            [(name, " ".join(f"{step:.6g}" for step in steps)) for name, steps in about["weight_steps"].items()],
+            f"Saturating nodes, of {min(count, about['test_sequences'])} test samples (levels from the summands on)",
+            [
+                (name, "   ".join(f"{level['saturated']:,} of {level['nodes']:,}" for level in levels))
+                for name, levels in about["saturations"].items()
+            ]
+            or [("none", "every sum is exact")],
         )
     out.print(f"Next: xnorforge simulate {bundle}", soft_wrap=True, markup=False)

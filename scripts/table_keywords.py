@@ -37,6 +37,7 @@ def config_of(hidden: int, width: int, seed: int) -> TrainConfig:
         pool=Pool.MEAN,
         batch=64,
         epochs_float=30,
+        jitter=10,
         rate=3e-3,
         epochs=15,
         epochs_adders=15,

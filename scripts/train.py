@@ -56,7 +56,7 @@ def parse_adders(text: str | None, family: Family) -> SumSpec:
         return ADDERS.get(family, TrainConfig.adders)
     if family not in ADDERS:
         raise TrainingError(f"Option --adders must go with {' or '.join(ADDERS)}, not with {family.value}")
-    return SumSpec.parse(text)
+    return SumSpec.parse(text, TrainConfig.adders)
 
 
 def parse_weights(text: str | None, family: Family | None) -> tuple[Family, int]:
@@ -81,8 +81,14 @@ def choose_factors(rule: FactorRule | None, family: Family) -> FactorRule:
 @command
 def train(
     data: Annotated[
-        str, typer.Option(help="digits, a preset (bonn, bonn3, motor), or a file ending in .npz.")
+        str,
+        typer.Option(
+            help="digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands, or a file ending in .npz."
+        ),
     ] = "digits",
+    snr: Annotated[
+        float | None, typer.Option(help="Of audio: noise is mixed into all clips, at so many dB below each.")
+    ] = None,
     family: Annotated[
         Family | None,
         typer.Option(help="What is binarized; float, fixed32 and fixed: nothing; mubinn2 if not given."),
@@ -165,7 +171,7 @@ def train(
         jitter=jitter,
         seed=seed,
     )
-    dataset, folding = load(data, data_root), Folding(pe=pe, simd=simd)
+    dataset, folding = load(data, data_root, snr), Folding(pe=pe, simd=simd)
     usual = Datapath.usual(activation) if family is Family.MUBINN2 else Datapath.ARITHMETIC
     auto = datapath is DatapathChoice.AUTO
     asked = usual if datapath is None or auto else Datapath(datapath.value)

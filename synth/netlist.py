@@ -200,7 +200,5 @@ def bit_names(name: str, wire: Mapping[str, Any], *, constants: bool = False) ->
     single = len(bits) == 1 and not int(wire.get("attributes", {}).get("single_bit_vector", "0"), 2)
     first = wire.get("offset", 0)
     places = range(first, first + len(bits))
-    labels = (
-        [name] if single else [f"{name}[{place}]" for place in (places[::-1] if wire.get("upto") else places)]
-    )
+    labels = [name] if single else [f"{name}[{place}]" for place in (places[::-1] if wire.get("upto") else places)]
     return [(bit, label) for bit, label in zip(bits, labels, strict=True) if constants or isinstance(bit, int)]

@@ -1,6 +1,7 @@
 """Specifications: one frozen object describes a unit or a layer; golden function and generator are built from it."""
 
 from model.spec.adder_tree import AdderTreeSpec, SumNode
+from model.spec.aggregated import AggregatedSumSpec, Form
 from model.spec.datapath import Datapath
 from model.spec.fixed import FixedSpec, Format, Ints, NarrowSpec, Overflow, Rounding
 from model.spec.folding import Folding, LayerSchedule, Schedule
@@ -37,6 +38,7 @@ __all__ = [
     "MAX_LAYERS",
     "MAX_LEVELS",
     "AdderTreeSpec",
+    "AggregatedSumSpec",
     "BitSumSpec",
     "ConstantMultiplierSpec",
     "Datapath",
@@ -44,6 +46,7 @@ __all__ = [
     "EnqSpec",
     "FixedSpec",
     "Folding",
+    "Form",
     "Format",
     "IntegerDotSpec",
     "Ints",

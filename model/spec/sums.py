@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -86,8 +86,10 @@ class SumSpec:
             raise ValueError(f"Unit of a sum must be at least 1, not {self.unit!r}")
 
     @classmethod
-    def parse(cls, text: str) -> SumSpec:
-        """The rule written as ``12`` (its width) or ``width=12,unit=16``; ``none`` for no width or unit.
+    def parse(cls, text: str, base: SumSpec) -> SumSpec:
+        """The rule written as ``12`` (its width) or ``width=12,unit=16``, otherwise like ``base``.
+
+        ``none`` is for no width or unit.
 
         Raises
         ------
@@ -109,7 +111,7 @@ class SumSpec:
                     found[name] = int(value)
                 except ValueError:
                     raise ValueError(f"Field {name} of a sum must be a number, not {value.strip()!r}") from None
-        return cls(**found)  # type: ignore[arg-type]
+        return replace(base, **found)
 
     def __str__(self) -> str:
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}

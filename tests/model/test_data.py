@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.data import PRESETS, SPLITS, DataError, Dataset, load, split_groups
+from model import audio_data, eeg_data
+from model.data import SPLITS, DataError, Dataset, load, split_groups
 from tests.sentences import is_one_sentence
 
 X = np.linspace(-1, 1, 24 * 4 * 2).reshape(24, 4, 2)
@@ -272,15 +273,24 @@ def test_no_changed_byte_gives_other_data(tmp_path, bit):
 
 @pytest.mark.parametrize("source", ["nothing", "", "digits.csv", "BONN"])
 def test_unknown_sources_are_refused(source):
-    assert refusal(source).startswith("Data must be digits, bonn, bonn3, motor or a file ending in .npz, not ")
+    known = "digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands"
+    assert refusal(source) == f"Data must be {known} or a file ending in .npz, not {source!r}"
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+FILES = {
+    **dict.fromkeys(("bonn", "bonn3"), ("bonn", "eeg_bonn/eeg_bonn.npz")),
+    "motor": ("motor", "eeg_motor_imagery/eeg_motor_imagery_s001.npz"),
+    **dict.fromkeys(("fsdd", "fsdd_keywords"), ("fsdd", "fsdd/fsdd.npz")),
+    "speech_commands": ("speech_commands", "speech_commands_v2_subset/speech_commands_v2_subset.npz"),
+}
+
+
+@pytest.mark.parametrize("preset", [*eeg_data.PRESETS, *audio_data.PRESETS])
 def test_presets_without_their_data_are_refused(tmp_path, monkeypatch, preset):
     monkeypatch.delenv("XNORFORGE_DATA", raising=False)
     assert "give --data-root or set XNORFORGE_DATA" in refusal(preset)
-    name, file = ("motor", "eeg_motor_imagery_s001.npz") if preset == "motor" else ("bonn", "eeg_bonn.npz")
-    missing = tmp_path / file.removesuffix("_s001.npz").removesuffix(".npz") / file
+    name, file = FILES[preset]
+    missing = tmp_path / file
     assert refusal(preset, tmp_path) == f"Data set {name} must be in {missing}, and that file is not there"
     monkeypatch.setenv("XNORFORGE_DATA", str(tmp_path))
     assert str(missing) in refusal(preset)

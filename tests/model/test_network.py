@@ -19,6 +19,7 @@ from model.family import FactorRule, Family
 from model.fused import fused_lstm
 from model.golden import run
 from model.random_network import random_network, stored
+from model.saturations import nodes, saturations
 from model.spec import (
     GATES,
     Datapath,
@@ -35,6 +36,7 @@ from model.spec import (
     ThresholdSpec,
     Weights,
 )
+from scripts.check_random import SUMS
 from tests.model.plain_sums import plain_sum
 from tests.networks import FAMILIES, NETWORKS
 
@@ -203,6 +205,30 @@ def test_eval_equals_golden_in_every_named_value(choice, family):
     steps = x.shape[1] if spec.dense.pool is Pool.MEAN else 1
     assert np.allclose(logits.numpy() * steps, named["logits"].numpy(), rtol=1e-12, atol=0)
     assert np.array_equal(logits.argmax(1).numpy(), trace.label)
+
+
+@settings(max_examples=20)
+@given(NETWORKS, SUMS, st.sampled_from([{"family": Family.BLSTM}, {"family": Family.FIXED, "bits": 3}]))
+def test_saturations_are_those_of_the_rule(choice, sums, family):
+    network, x = random_network(**choice, **family, sums=sums)
+    spec, weights, samples = network.spec(), network.weights(), stored(network, x)
+    found, trace = saturations(spec, weights, samples), run(spec, weights, samples)
+    assert list(found) == [f"{name}_l{n}" for n in range(len(spec.layers)) for name in "xh"]
+    for number, (lstm, layer) in enumerate(zip(spec.layers, trace.layers, strict=True)):
+        before = np.concatenate([np.zeros_like(layer.h[:, :1]), layer.h[:, :-1]], 1)
+        for name, values, dot in zip("xh", (layer.x, before), lstm.integer_dots(0), strict=True):
+            codes = weights[f"w{name}_l{number}"].astype(np.int64)  # (gates, hidden, inputs)
+            integers = 2 * codes - 1 if family["family"] is Family.BLSTM else codes
+            products = np.moveaxis(values[:, :, None, None] * integers, -1, 0)
+            expected = sums.saturations(list(products)).sum((1, 2))
+            assert np.array_equal(found[f"{name}_l{number}"], expected)
+            assert len(nodes(lstm, name)) == len(expected)
+            assert sum(nodes(lstm, name)) == len(dot.sum.nodes)
+
+
+def test_exact_sums_are_not_counted():
+    network, x = random_network()
+    assert saturations(network.spec(), network.weights(), stored(network, x)) == {}
 
 
 @settings(max_examples=25)

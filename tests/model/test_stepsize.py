@@ -46,7 +46,7 @@ def brute_force(w, bits) -> tuple[Fraction, Fraction]:
 @example([0.3], 5)
 @example([-0.5, 0.5, 0.5], 4)
 @example([2.0**-30, 1.0, 2.0**30], 3)
-@example([2.21277522, 0.0531796, 2.14931825, 0.14880719, 2.24937151], 4)  # all codes at one step are multiples of 7
+@example([-2.41, 1.43], 5)  # a third of the step, and codes of three times the size, look better by rounding
 def test_no_step_has_less_error(w, bits):
     step = qstep(np.array(w), bits)
     _, best = brute_force(w, bits)
@@ -105,6 +105,11 @@ def test_weights_that_are_all_the_same_are_their_own_step():
     for bits in (2, 5, 8):
         assert qstep(np.full(7, -0.3), bits) == 0.3
         assert qstep(np.array([0.3, -0.3, 0.0]), bits) == 0.3
+
+
+def test_of_equal_errors_the_largest_step_counts():
+    assert exact_error([1, 1, 1, 3], 1.5, 2) == exact_error([1, 1, 1, 3], 3, 2) == 3
+    assert qstep(np.array([1.0, 1, 1, 3]), 2) == 3
 
 
 def test_gates_and_outputs_have_steps_of_their_own():

@@ -8,11 +8,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.spec import AdderTreeSpec, Format, Order, Overflow, Rounding, ShiftNormSpec, SumSpec
 from tests.model.plain_sums import plain_sum
+from tests.model.test_summed_product import rules
 
 
 @st.composite
@@ -135,3 +136,29 @@ def test_shift_normalization_is_the_quotient_rounded_down_and_clamped(width, fra
 def test_a_shift_beyond_what_a_format_holds_is_refused():
     with pytest.raises(ValueError, match="Shift of a normalization must be at most 60, not 61"):
         ShiftNormSpec(source=Format(8, 2), mean=0, shift=61, target=Format(8))
+
+
+def test_a_rule_is_read_as_it_is_written():
+    base = SumSpec(width=16, unit=16)
+    assert SumSpec.parse("10", base) == SumSpec(width=10, unit=16)
+    rule = SumSpec(width=None, order="sequence", overflow="wrap", fan_in=3, shift=1)
+    assert SumSpec.parse(str(rule), base) == rule
+    for text, words in (
+        ("wide=3", "Rule of a sum must be fields such as width=12,unit=16, not 'wide=3'"),
+        ("8,9", "Rule of a sum must be fields such as width=12,unit=16, not '8,9'"),
+        ("unit=x", "Field unit of a sum must be a number, not 'x'"),
+        ("fan_in=none", "Field fan_in of a sum must be a number, not 'none'"),
+        ("order=up", "Order of a sum must be tree or sequence, not 'up'"),
+        ("width=0", "Node width of a sum must be 1 to 62 bits, not 0"),
+    ):
+        with pytest.raises(ValueError, match=f"^{words}$"):
+            SumSpec.parse(text, base)
+
+
+@settings(max_examples=100)
+@given(rules(), st.integers(1, 50), st.integers(0, 1000))
+def test_a_matrix_product_is_the_fold_of_its_products(rule, terms, seed):
+    random = np.random.default_rng(seed)
+    x, w = random.integers(-9, 10, (3, 2, terms)), random.integers(-2, 3, (4, terms))
+    x[0], w[0] = 9, 2  # at every end of every range
+    assert np.array_equal(rule.product(x, w), rule.fold(np.moveaxis(x[..., None, :] * w, -1, 0)))

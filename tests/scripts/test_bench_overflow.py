@@ -21,12 +21,18 @@ def test_the_naive_way_is_the_same_sum():
 
 
 def test_it_prints_one_object():
-    small = ("--batch", "2", "--outputs", "3", "--rounds", "1", "--naive-rounds", "1", "--json")
+    small = ("--batch", "2", "--outputs", "3", "--rounds", "1", "--naive-rounds", "1", "--images", "1", "--json")
     done = subprocess.run([sys.executable, "-m", "scripts.bench_overflow", *small], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    cases = json.loads(done.stdout)["cases"]
+    found = json.loads(done.stdout)
+    cases, convolutions = found["cases"], found["convolutions"]
     assert {"shape", "spec", "plain_s", "exact_s", "ratio", "naive_ratio"} <= set(cases[0])
     assert {case["pass"] for case in cases} == {"forward", "forward + backward"}
     assert {case["shape"]["terms"] for case in cases} == {256, 1024}
     assert all(case["ratio"] > 0 for case in cases)
     assert cases[0]["naive_ratio"] > 0
+    assert {case["pass"] for case in convolutions} == {"forward", "forward + backward"}
+    assert {case["shape"]["channels"] for case in convolutions} == {3, 16, 28, 64}
+    assert all(case["ratio"] > 0 for case in convolutions)
+    tight = [case["overflowing"] for case in convolutions if case["shape"]["bits"] == 8 and case["spec"]["width"] == 8]
+    assert min(tight) > 0.1

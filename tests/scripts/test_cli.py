@@ -30,6 +30,7 @@ from synth.energy.measure import Energy
 from synth.flow import find_liberty
 from synth.liberty import GENERIC
 from synth.units import UNITS
+from tests import audio
 from tests.sentences import is_one_sentence
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -130,6 +131,15 @@ def test_train_on_a_file(tmp_path):
     about = answer("info", found["bundle"])
     assert (about["data"], about["features"], about["hidden"], about["classes"]) == ("mine.npz", 2, [1], 2)
     assert (about["activation_levels"], about["weight_levels"], about["pool"]) == (1, 5, "mean")
+
+
+def test_train_on_noisy_audio(tmp_path):
+    """The bundle says at which ratio noise was mixed in."""
+    audio.write(tmp_path, "fsdd", audio.fsdd())
+    options = ["--hidden", 2, "--levels", "1,1", "--epochs", 1, "--epochs-float", 1, "--pool", "mean"]
+    found = answer("train", "--data", "fsdd", "--snr", -5, "--data-root", tmp_path, *options, "--out", tmp_path / "run")
+    about = answer("info", found["bundle"])
+    assert (about["data"], about["features"], about["steps"], about["classes"]) == ("fsdd at -5 dB", 40, 100, 10)
 
 
 def test_info(trained, bundle):
@@ -351,7 +361,8 @@ BAD: dict[str, str] = {
     "train --pe 0": "Folding pe must be 1 to 8192, not 0",
     "train --simd 0": "Folding simd must be 1 to 8192, not 0",
     f"train --data {NOTHING}.npz": f"File must be an existing .npz archive, not '{NOTHING}.npz'",
-    "train --data digitz": "Data must be digits, bonn, bonn3, motor or a file ending in .npz, not 'digitz'",
+    "train --data digitz": "Data must be digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands or a file en",
+    "train --snr 10": "Noise (snr) must go with audio (fsdd, fsdd_keywords, speech_commands), not with 'digits'",
     "train --data @nan": "must be finite in float32, not nan at (1, 0, 0)",
     f"train --data bonn --data-root {NOTHING}": f"Data set bonn must be in {NOTHING}/eeg_bonn/eeg_bonn.npz",
     f"generate {NOTHING}": f"Bundle must be a folder, not '{NOTHING}'",

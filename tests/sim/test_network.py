@@ -137,6 +137,9 @@ def test_drawn_networks(simulator, tmp_path_factory, choice, datapath, pe, simd)
         ({"a": 1, "w": 1, "batch": 4}, (2, 6, 3), 2, 99, WeightStorage.CONST),  # the middle one
         ({"a": 1, "w": 1, "pool": Pool.MEAN, "steps": 1}, (4, 1, 2), 4, 1, WeightStorage.EXTERNAL),
         ({"a": 1, "w": 2, "family": Family.MUBINN1, "word": Format(10, 6)}, (2, 3), 2, 3, WeightStorage.ROM),
+        # Sums by limited adders; those of x and of h may take other numbers of beats.
+        ({"family": Family.BLSTM, "sums": SumSpec(width=8, unit=2), "gain": 6.0}, (3, 2), 1, 4, WeightStorage.LOAD),
+        ({"family": Family.BLSTM, "sums": SumSpec(width=7), "gain": 6.0}, (2, 3), 2, 9, WeightStorage.CONST),
         # Layers that are alike but for their weights, which are made into them.
         ({"family": Family.FIXED32, "word": Format(8, 5), "gain": 6.0}, (2, 2, 2, 2), 2, 99, WeightStorage.CONST),
     ],
