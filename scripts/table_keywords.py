@@ -47,7 +47,7 @@ def config_of(hidden: int, width: int, seed: int) -> TrainConfig:
 
 
 def found(data: Dataset, hidden: int, width: int, seed: int, folder: Path) -> dict[str, Any]:
-    """The figures of a run, and how much of what overflow costs training through the adders brought back."""
+    """The figures of a run."""
 
     def run(width: int, start: Path | None) -> dict[str, Any]:
         return figures(config_of(hidden, width, seed), data, of(width), folding=FOLDING, float_from=start)
@@ -56,9 +56,13 @@ def found(data: Dataset, hidden: int, width: int, seed: int, folder: Path) -> di
         return folder / f"{data.name}-{hidden}-{width}bit-seed{seed}"
 
     run(WIDTHS[0], None)
-    result = run(width, None if width == WIDTHS[0] else of(WIDTHS[0]))
-    lost, back = (result[name] - result["accuracy_unaware"] for name in ("accuracy_exact", "accuracy_golden"))
-    return {**result, "recovered": back / lost if lost > 0 else None}
+    return run(width, None if width == WIDTHS[0] else of(WIDTHS[0]))
+
+
+def brought_back(runs: list[dict[str, Any]]) -> str:
+    """How much of what overflow costs, on the average, training through the adders brought back."""
+    exact, unaware, through = (sum(run[f"accuracy_{name}"] for run in runs) for name in ("exact", "unaware", "golden"))
+    return f"{100 * (through - unaware) / (exact - unaware):.0f} %" if exact > unaware else "nothing lost"
 
 
 @command
@@ -85,9 +89,7 @@ def main(
                 runs = [found(dataset, units, width, seed, out_folder) for seed in range(seeds)]
                 columns = (f"accuracy_{column}" for column in ("float", "exact", "unaware", "golden"))
                 scores = " | ".join(spread([run[column] for run in runs]) for column in columns)
-                back = [run["recovered"] for run in runs]
-                share = "nothing lost" if None in back else f"{spread(back)} %"
-                out.print(f"| {name} | {units} | {width} bits | {scores} | {share} |", soft_wrap=True)
+                out.print(f"| {name} | {units} | {width} bits | {scores} | {brought_back(runs)} |", soft_wrap=True)
 
 
 if __name__ == "__main__":

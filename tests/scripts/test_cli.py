@@ -341,7 +341,7 @@ NOTHING = "nothing/to/see"  #: a path that is not there
 #: command line -> words of the refusal; words with @ stand for paths
 BAD: dict[str, str] = {
     "train --family b_lstm --levels 1,1": "Option --levels must go with mubinn1 or mubinn2, not with b_lstm",
-    "train --family fixed32 --factors free": "Option --factors must go with mubinn1 or mubinn2, not with fixed32",
+    "train --family fixed32 --factors free": "Option --factors must go with blstm or mubinn1 or mubinn2, not with fix",
     "train --family mubinn1 --factors free": "Factors of mubinn1 must be pow2, not 'free'",
     "train --family fixed32 --datapath table": "Datapath must be arithmetic, not 'table': Quantity must be binarized",
     "train --levels 0,3": "Number of activation levels must be 1 to 5, not 0",
@@ -362,6 +362,10 @@ BAD: dict[str, str] = {
     "train --simd 0": "Folding simd must be 1 to 8192, not 0",
     f"train --data {NOTHING}.npz": f"File must be an existing .npz archive, not '{NOTHING}.npz'",
     "train --data digitz": "Data must be digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands or a file en",
+    "train --adders 10": "Option --adders must go with blstm, not with mubinn2",
+    "train --family blstm --adders wide": "Field width of a sum must be a number, not 'wide'",
+    "train --family blstm --adders 0": "Node width of a sum must be 1 to 62 bits, not 0",
+    "train --family blstm --levels 2,2": "Option --levels must go with mubinn1 or mubinn2, not with blstm",
     "train --snr 10": "Noise (snr) must go with audio (fsdd, fsdd_keywords, speech_commands), not with 'digits'",
     "train --data @nan": "must be finite in float32, not nan at (1, 0, 0)",
     f"train --data bonn --data-root {NOTHING}": f"Data set bonn must be in {NOTHING}/eeg_bonn/eeg_bonn.npz",
