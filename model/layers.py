@@ -279,12 +279,14 @@ class MlbNetwork(nn.Module):
     def _product(self, lstm: LstmSpec, name: str, layer: int, w: Tensor) -> Product:
         """The product of x or h with its reconstructed weights ``w`` (4, hidden, inputs).
 
-        Each gate's weights divided by their factor are integers again, exactly.
+        Each gate's weights divided by their factor or step are integers again, exactly.
         """
         if lstm.sums is None:
             return Product(w.flatten(0, 1))
-        factors = self._factors(of_layer(f"w{name}", layer))().to(w.dtype)
-        scale = factors.repeat_interleave(lstm.hidden, 0)
+        factors = self._factors(of_layer(f"w{name}", layer))
+        if lstm.sums.exact and isinstance(factors, Steps):  # no gradient goes to a step, so integers bring nothing
+            return Product(w.flatten(0, 1))
+        scale = factors().to(w.dtype).repeat_interleave(lstm.hidden, 0)
         return LimitedProduct(w.flatten(0, 1) / scale, scale.flatten(), getattr(lstm, name), lstm.sums)
 
     def _stored(self, name: str, value: Tensor, layer: int | None = None) -> Tensor:
