@@ -1,7 +1,7 @@
 """The bundle: everything downstream reads, in one folder, written atomically and validated whole on load.
 
 ``design.json``   schema version, network, folding, datapath, preprocessing, provenance, SHA-256 of all files
-``weights.npz``   weight codes (uint8, or int32 in fixed point), see :meth:`model.spec.NetworkSpec.weight_specs`
+``weights.npz``   weight codes (uint8; int32 in fixed point; int8 with a step), as :class:`model.spec.NetworkSpec` says
 ``samples.npz``   test samples ``x`` (stored integers of the input format) and their labels ``y``
 """
 
@@ -30,6 +30,8 @@ from model.spec import Datapath, Folding, Format, Ints, NetworkSpec, Weights
 
 SCHEMA_VERSION = 4
 DESIGN = "design.json"
+#: How a quantity may be stored, each with fields that tell it from the others.
+QUANTITIES = {"FixedSpec": {"format"}, "StepSpec": {"bits", "step"}, "MlbSpec": {"factors"}}
 FILES = ("weights.npz", "samples.npz")
 
 
@@ -262,9 +264,9 @@ def _field(place: tuple[int | str, ...], raw: Any) -> str:
     """The path of a field in JSON; empty if validation took a quantity for one of the kind that it is not."""
     path: list[str] = []
     for part in place:
-        if part in ("MlbSpec", "FixedSpec"):
-            kind = "FixedSpec" if isinstance(raw, dict) and "format" in raw else "MlbSpec"
-            if part != kind:
+        if part in QUANTITIES:
+            named = [kind for kind, fields in QUANTITIES.items() if isinstance(raw, dict) and fields & raw.keys()]
+            if part != (named or ["MlbSpec"])[0]:
                 return ""
             continue
         path.append(str(part))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 
 from model.family import FACTOR_RULES, FactorRule, Family
-from model.spec import MAX_LAYERS, MAX_LEVELS, Pool, SumSpec
+from model.spec import MAX_BITS, MAX_LAYERS, MAX_LEVELS, Pool, SumSpec
 
 
 class TrainingError(ValueError):
@@ -23,8 +23,10 @@ class TrainConfig:
         What is trained. FLOAT ends with the float network; FIXED32 takes its weights as they are.
     activation_levels, weight_levels
         A and W, 1 to 5, of what MuBiNN1 and MuBiNN2 binarize.
+    weight_bits
+        Of FIXED, 2 to 8.
     factors
-        What scaling factors may be; of MuBiNN1 powers of two.
+        What scaling factors or steps may be; of MuBiNN1 powers of two.
     layers, hidden
         LSTM layers, and units of each.
     epochs_float, epochs
@@ -43,9 +45,9 @@ class TrainConfig:
         Share of the loss of the network for hardware, 0 to 1, that is its distance from what the float network says
         (Hinton, Vinyals, Dean 2015), and the temperature of both there.
     adders
-        How BLSTM adds the products of a layer; units of 16 by a tree, if not told.
+        How BLSTM and FIXED add the products of a layer; units of 16 by a tree, if not told.
     epochs_adders, rate_adders
-        Of BLSTM once more under these adders, after ``epochs`` with exact ones, where they can overflow. A rate as in
+        Of these once more under these adders, after ``epochs`` with exact ones, where they can overflow. A rate as in
         the phase before them throws the network out of what it has learned: most gradients are cut at first.
     jitter
         Largest number of places by which the training sequences of a step are turned in time, all by the same random
@@ -55,6 +57,7 @@ class TrainConfig:
     family: Family = Family.MUBINN2
     activation_levels: int = 3
     weight_levels: int = 3
+    weight_bits: int = 3
     factors: FactorRule = FactorRule.FREE
     layers: int = 1
     hidden: int = 32
@@ -78,6 +81,8 @@ class TrainConfig:
         for name, value in (("activation", self.activation_levels), ("weight", self.weight_levels)):
             if not 1 <= value <= MAX_LEVELS:
                 raise TrainingError(f"Number of {name} levels must be 1 to {MAX_LEVELS}, not {value!r}")
+        if not 2 <= self.weight_bits <= MAX_BITS:
+            raise TrainingError(f"Bits of a weight must be 2 to {MAX_BITS}, not {self.weight_bits!r}")
         if (rules := FACTOR_RULES.get(self.family)) and self.factors not in rules:
             raise TrainingError(f"Factors of {self.family.value} must be {rules[0].value}, not {self.factors.value!r}")
         for name, value, high in (

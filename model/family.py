@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from model.spec import GATES, FixedSpec, Format, PwlSpec, Rounding
+from model.spec import GATES, FixedSpec, Format, PwlSpec, Rounding, SumSpec
 
 
 class Family(StrEnum):
@@ -15,6 +15,7 @@ class Family(StrEnum):
     FLOAT = "float"  #: ``torch.nn.LSTM``, the baseline of accuracy
     FIXED32 = "fixed32"  #: words of 32 bits, the baseline of hardware
     B_LSTM = "b_lstm"  #: x and W_x are binarized by sign alone: one level, factor 1
+    FIXED = "fixed"  #: weights are integers of 2 to 8 bits times a step; x and h are words of 8 bits
     BLSTM = "blstm"  #: W_x and W_h are signs; x and h are words of 8 bits, added by limited adders
     MUBINN1 = "mubinn1"  #: x and W_x are binarized with powers of two
     MUBINN2 = "mubinn2"  #: everything is binarized
@@ -32,14 +33,22 @@ WEIGHTS = ("wx", "wh", "b", "dense_w", "dense_b")
 #: What is binarized; everything else is in fixed point.
 BINARIZED: Mapping[Family, tuple[str, ...]] = {
     Family.FIXED32: (),
+    Family.FIXED: (),
     Family.B_LSTM: ("x", "wx"),
     Family.BLSTM: ("wx", "wh"),
     Family.MUBINN1: ("x", "wx"),
     Family.MUBINN2: ("x", "h", "c", "gates", *WEIGHTS),
 }
 
-#: Rules for the factors of each family, the default first; elsewhere there is no choice.
+#: What is an integer times a step.
+STEPPED: Mapping[Family, tuple[str, ...]] = {Family.FIXED: ("wx", "wh", "dense_w")}
+
+#: Families whose layers add by the nodes of a rule, and that rule, if none is asked for.
+ADDERS: Mapping[Family, SumSpec] = {Family.BLSTM: SumSpec(width=16, unit=16), Family.FIXED: SumSpec(width=None)}
+
+#: Rules for the factors (or steps) of each family, the default first; elsewhere there is no choice.
 FACTOR_RULES: Mapping[Family, tuple[FactorRule, ...]] = {
+    Family.FIXED: (FactorRule.FREE, FactorRule.POW2),
     Family.BLSTM: (FactorRule.POW2, FactorRule.FREE),
     Family.MUBINN1: (FactorRule.POW2,),
     Family.MUBINN2: (FactorRule.FREE, FactorRule.POW2),
@@ -49,6 +58,8 @@ FACTOR_RULES: Mapping[Family, tuple[FactorRule, ...]] = {
 def _activation(function: str, source: Format, target: Format, segments: int) -> PwlSpec:
     return PwlSpec.fit(function, source=source, target=target, segments=segments)  # type: ignore[arg-type]
 
+
+STEP_FRAC = 6  #: fraction bits of a step, but for one more for each bit of the weights
 
 WORD = Format(32, 20)  #: of a quantity in fixed point, where a family asks for no other
 
@@ -76,9 +87,9 @@ class NumberChoice:
     source
         Format of the input samples (standardized, so that one unit is one standard deviation).
     activation_frac, weight_frac
-        Fraction bits of the scaling factors of activations and of weights.
+        Fraction bits of the scaling factors of activations, and of the factors or steps of weights.
     factor_bits
-        Width of a scaling factor.
+        Width of a scaling factor or step.
     gate_offset
         Offset of the sigmoid gates' binarization, a multiple of ``2**-activation_frac``. 0.5 centres it on
         the sigmoid's range; 0 is the paper's, whose first sign is then always +1.
@@ -100,12 +111,20 @@ class NumberChoice:
     tanh: PwlSpec = field(default_factory=lambda: _activation("tanh", Format(9, 6), Format(8, 7), 32))
 
     @classmethod
-    def of(cls, family: Family, word: Format = WORD) -> NumberChoice:
-        """The choice for a family; where gates are in fixed point, the activations are as fine as ``word``."""
+    def of(cls, family: Family, word: Format = WORD, weight_bits: int = 3) -> NumberChoice:
+        """The choice for a family; where gates are in fixed point, the activations are as fine as ``word``.
+
+        weight_bits: of weights that are integers times a step.
+        """
         if "gates" in BINARIZED[family]:
             return cls()
         if family is Family.BLSTM:
             return cls._bytes()
+        if family in STEPPED:
+            # A step, and so the fraction bits it needs, halves with each bit; this leaves it 6 to 7 significant bits.
+            frac = STEP_FRAC + weight_bits
+            choice = cls._bytes()
+            return replace(choice, weight_frac=frac, words={**choice.words, "dense_b": Format(frac + 4, frac)})
         words = plain_words(word)
         functions = _fitted(words["gates"])
         source = cls.source if "x" in BINARIZED[family] else word

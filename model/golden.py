@@ -102,7 +102,7 @@ def _products(lstm: LstmSpec, gate: int, x: Ints, wx: Ints, h: Ints, wh: Ints) -
     """What x^ (batch, features) and h^ (batch, hidden) add to z of a gate, (batch, hidden)."""
     result = np.zeros((len(x), lstm.hidden), np.int64)
     for dot, value, w in zip(lstm.dots(gate), (x, h), (wx, wh), strict=True):
-        total = value @ w.T if lstm.sums is None else lstm.sums.product(value, np.sign(w)) * dot.w.bound
+        total = value @ w.T if lstm.sums is None else lstm.sums.product(value, w // dot.w.unit) * dot.w.unit
         result += total << (lstm.z_frac - dot.frac)
     return result
 

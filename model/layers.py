@@ -11,11 +11,24 @@ from torch import Tensor, nn
 
 from model.cell import LstmFunction, binarize, fixed_point, plain_lstm
 from model.factors import Factors, SearchedFactors
-from model.family import BINARIZED, FactorRule, Family, NumberChoice
+from model.family import ADDERS, BINARIZED, STEPPED, FactorRule, Family, NumberChoice
 from model.float_network import FloatNetwork
 from model.fused import fused_lstm
 from model.gate_product import LimitedProduct, Product
-from model.spec import DenseSpec, LstmSpec, MlbSpec, NetworkSpec, Pool, Quantity, SumSpec, Weights, of_layer
+from model.spec import (
+    DenseSpec,
+    LstmSpec,
+    MlbSpec,
+    NetworkSpec,
+    Pool,
+    StepSpec,
+    SumSpec,
+    Weight,
+    Weights,
+    of_layer,
+)
+from model.steps import Steps
+from model.stepsize.quantizer import codes
 
 GROUPS = {"gates": 4, "wx": 4, "wh": 4, "b": 4}  #: quantities that have factors for each gate
 
@@ -35,16 +48,18 @@ class MlbNetwork(nn.Module):
         Units of each LSTM layer, and how many layers.
     activation_levels, weight_levels
         A and W, 1 to 5.
+    weight_bits
+        Of weights that are integers times a step, 2 to 8.
     max_steps
         Longest sequence (see :class:`model.spec.DenseSpec`).
     family
         What is binarized.
     factors
-        What learned factors may be.
+        What learned factors, or steps, may be.
     overlap
         Whether several features see the same samples, one step after another.
     sums
-        How the layers' products of words and signs are added; of BLSTM.
+        How the layers' products of words and signs or integers are added; of BLSTM and FIXED.
     """
 
     def __init__(
@@ -57,6 +72,7 @@ class MlbNetwork(nn.Module):
         weight_levels: int,
         pool: Pool,
         max_steps: int,
+        weight_bits: int = 3,
         family: Family = Family.MUBINN2,
         factors: FactorRule = FactorRule.FREE,
         numbers: NumberChoice | None = None,
@@ -66,8 +82,12 @@ class MlbNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.features, self.hidden, self.classes, self.layers = features, hidden, classes, layers
-        self.pool, self.max_steps, self.numbers = pool, max_steps, numbers or NumberChoice.of(family)
-        self.sums = sums
+        self.pool, self.max_steps, self.numbers = (
+            pool,
+            max_steps,
+            numbers or NumberChoice.of(family, weight_bits=weight_bits),
+        )
+        self.sums = sums or ADDERS.get(family)
         n = self.numbers
 
         # Activations begin uniform over the range that matters (two standard deviations; all of tanh and sigmoid).
@@ -78,7 +98,9 @@ class MlbNetwork(nn.Module):
         ranges = {"x": (2.0,), "h": (1.0,), "c": (1.0,), "gates": (sigmoid, sigmoid, tanh, sigmoid)}
         offsets = {"gates": tuple(n.offset(k) for k in range(4))}
 
-        def factors_of(name: str) -> Factors:
+        def factors_of(name: str) -> Factors | Steps:
+            if name in STEPPED.get(family, ()):
+                return Steps(GROUPS.get(name, 1), weight_bits, n.weight_frac, n.factor_bits, factors)
             levels, frac = (activation_levels, n.activation_frac) if name in ranges else (weight_levels, n.weight_frac)
             if family is Family.B_LSTM:
                 return SearchedFactors(GROUPS.get(name, 1), 1, 0, 1)  # the only power is 1
@@ -89,8 +111,9 @@ class MlbNetwork(nn.Module):
             across = ranges.get(name, (1.0,) * GROUPS.get(name, 1))
             return Factors(across, levels, frac, n.factor_bits, offsets.get(name), factors)
 
-        dense = [name for name in BINARIZED[family] if name.startswith("dense_")]
-        of_layers = [name for name in BINARIZED[family] if name not in dense]
+        scaled = (*BINARIZED[family], *STEPPED.get(family, ()))
+        dense = [name for name in scaled if name.startswith("dense_")]
+        of_layers = [name for name in scaled if name not in dense]
         # Where h is binarized too, x of a layer above the first is h of the one below, with its factors.
         above = [name for name in of_layers if name != "x" or "h" not in of_layers]
 
@@ -114,7 +137,7 @@ class MlbNetwork(nn.Module):
             (x,) = self._quantities("x", 0)
             shift = ranges["x"][0] * 2.0**-x.width * torch.linspace(-1, 1, features)
         self.shift = nn.Parameter(shift, requires_grad=binarized_x)
-        self._initialize_weight_factors()
+        self.adapt()
 
     @torch.no_grad()
     def take_shift(self) -> np.ndarray:
@@ -135,7 +158,7 @@ class MlbNetwork(nn.Module):
         self.masters["b_l0"] += self.masters["wx_l0"] @ self.shift
         self.masters["dense_w"].copy_(network.dense.weight)
         self.masters["dense_b"].copy_(network.dense.bias)
-        self._initialize_weight_factors()
+        self.adapt()
         if x is not None and "x_l0" in self.factors and isinstance(factors := self._factors("x_l0"), SearchedFactors):
             factors.initialize([x])
             if self.layers > 1:
@@ -143,18 +166,20 @@ class MlbNetwork(nn.Module):
                 for layer in range(1, self.layers):  # each is run when the factors of its own x are known
                     self._factors(of_layer("x", layer)).initialize([next(below)])
 
-    def _initialize_weight_factors(self) -> None:
+    @torch.no_grad()
+    def adapt(self) -> None:
+        """Find factors and steps of the weights as they are now."""
         for name, master in self.masters.items():
             if name in self.factors:
                 factors = self._factors(name)
                 factors.initialize(list(master) if factors.groups == 4 else [master])
 
-    def _factors(self, name: str) -> Factors:
+    def _factors(self, name: str) -> Factors | Steps:
         module = self.factors[name]
-        assert isinstance(module, Factors)
+        assert isinstance(module, Factors | Steps)
         return module
 
-    def _quantities(self, name: str, layer: int | None = None) -> tuple[Quantity, ...]:
+    def _quantities(self, name: str, layer: int | None = None) -> tuple[Any, ...]:
         """How a quantity (of a layer) is stored, for each gate where it has factors for each."""
         full = name if layer is None else of_layer(name, layer)
         if full in self.factors:
@@ -254,12 +279,14 @@ class MlbNetwork(nn.Module):
     def _product(self, lstm: LstmSpec, name: str, layer: int, w: Tensor) -> Product:
         """The product of x or h with its reconstructed weights ``w`` (4, hidden, inputs).
 
-        Each gate's weights divided by their factor are integers again, exactly.
+        Each gate's weights divided by their factor or step are integers again, exactly.
         """
         if lstm.sums is None:
             return Product(w.flatten(0, 1))
-        factors = self._factors(of_layer(f"w{name}", layer))().to(w.dtype)
-        scale = factors.repeat_interleave(lstm.hidden, 0)
+        factors = self._factors(of_layer(f"w{name}", layer))
+        if lstm.sums.exact and isinstance(factors, Steps):  # no gradient goes to a step, so integers bring nothing
+            return Product(w.flatten(0, 1))
+        scale = factors().to(w.dtype).repeat_interleave(lstm.hidden, 0)
         return LimitedProduct(w.flatten(0, 1) / scale, scale.flatten(), getattr(lstm, name), lstm.sums)
 
     def _stored(self, name: str, value: Tensor, layer: int | None = None) -> Tensor:
@@ -267,7 +294,10 @@ class MlbNetwork(nn.Module):
         full = name if layer is None else of_layer(name, layer)
         if full not in self.factors:
             return fixed_point(value, self.numbers.fixed(name))
-        a = self._factors(full)().to(value.dtype)
+        factors = self._factors(full)
+        if isinstance(factors, Steps):
+            return factors.quantized(value)
+        a = factors().to(value.dtype)
         return binarize(value, a.view(a.shape[0], *(1,) * (value.dim() - 1), -1) if len(a) == 4 else a[0])
 
     def _logits(self, h: Tensor) -> Tensor:
@@ -280,8 +310,10 @@ class MlbNetwork(nn.Module):
         return states.sum(0) @ w.T + len(states) * b
 
 
-def _codes(spec: Quantity, master: Tensor) -> np.ndarray:
+def _codes(spec: Weight, master: Tensor) -> np.ndarray:
     """Codes of float64 weights, as ``eval()`` uses them."""
+    if isinstance(spec, StepSpec):
+        return codes(master, spec.step * 2.0**-spec.frac, spec.bits).numpy()
     if isinstance(spec, MlbSpec):
         # Floored to a finer grid than the factors', a master keeps its side of every decision threshold.
         return spec.quantize(np.floor(np.ldexp(master.numpy(), 40)).astype(np.int64), 40)

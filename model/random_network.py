@@ -30,6 +30,7 @@ def random_network(
     word=WORD,
     layers=1,
     sums=None,
+    bits=3,
 ) -> tuple[MlbNetwork, torch.Tensor]:
     """A network warm-started from a random float one, in ``eval()``, and standardized samples for it."""
     torch.manual_seed(seed)
@@ -48,7 +49,8 @@ def random_network(
         max_steps=2 * steps,
         family=family,
         factors=factors,
-        numbers=NumberChoice.of(family, word),
+        weight_bits=bits,
+        numbers=NumberChoice.of(family, word, bits),
         layers=layers,
         sums=sums,
     )

@@ -38,8 +38,8 @@ OF_FLOAT = (
 )
 
 
-#: What the network with exact adders depends on besides (BLSTM).
-OF_EXACT = (*OF_FLOAT, "family", "factors", "epochs", "rate", "factor_rate", "distill", "temperature")
+#: What the network with exact adders depends on besides (BLSTM, FIXED).
+OF_EXACT = (*OF_FLOAT, "family", "factors", "weight_bits", "epochs", "rate", "factor_rate", "distill", "temperature")
 
 
 class Run:
@@ -107,10 +107,12 @@ class Run:
         rate: float,
         progress: Progress,
         teacher: nn.Module | None = None,
+        adapt: Callable[[], object] = lambda: None,
     ) -> float:
         """Train ``network``, leave it at its best epoch, and return its validation accuracy there.
 
-        parts: standardized samples and labels by split; teacher: what is distilled, if anything is.
+        parts: standardized samples and labels by split; teacher: what is distilled, if anything is; adapt: what to do
+        after every epoch, before its score.
         """
         state = self.state["phases"].setdefault(phase, {"epoch": 0, "score": -1.0})
         x, y = parts["train"]
@@ -141,6 +143,7 @@ class Run:
                 nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimizer.step()
                 total += loss.item() * len(chosen)
+            adapt()
             reached = score(network, *parts["val"])
             if reached >= state["score"]:
                 state["score"], state["best"] = reached, {k: v.clone() for k, v in network.state_dict().items()}

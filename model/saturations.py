@@ -30,7 +30,7 @@ def saturations(network: NetworkSpec, weights: Weights, samples: NDArray[np.inte
         start = np.broadcast_to(lstm.h.quantize(0, 0), trace.h[:, :1].shape)
         inputs = {"x": trace.x, "h": np.concatenate([start, trace.h[:, :-1]], 1)}
         for name, values in inputs.items():
-            w = np.sign(_reconstructed(lstm, name, weights[of_layer(f"w{name}", layer)]))
+            w = _integers(lstm, name, weights[of_layer(f"w{name}", layer)])
             rows = torch.from_numpy(np.ascontiguousarray(values).reshape(-1, values.shape[-1]))
             counts = saturation_counts(rows, torch.from_numpy(w).flatten(0, 1), lstm.sums)
             found[of_layer(name, layer)] = counts.view(-1, len(GATES), lstm.hidden).numpy()
@@ -39,11 +39,12 @@ def saturations(network: NetworkSpec, weights: Weights, samples: NDArray[np.inte
 
 def nodes(lstm: LstmSpec, name: str) -> list[int]:
     """Nodes of each level of one sum over ``x`` or ``h``."""
-    dot = lstm.sign_dots(0)["xh".index(name)]
+    dot = lstm.integer_dots(0)["xh".index(name)]
     of_levels = [node.level for node in dot.sum.nodes]
     return [of_levels.count(level) for level in range(dot.sum.levels)]
 
 
-def _reconstructed(lstm: LstmSpec, name: str, codes: NDArray[np.integer]) -> Ints:
+def _integers(lstm: LstmSpec, name: str, codes: NDArray[np.integer]) -> Ints:
+    """What the numbers are multiplied by: signs, or the integers of weights with a step."""
     stored = lstm.wx if name == "x" else lstm.wh
-    return np.stack([spec.reconstruct(gate) for spec, gate in zip(stored, codes, strict=True)])
+    return np.stack([spec.reconstruct(gate) // spec.unit for spec, gate in zip(stored, codes, strict=True)])

@@ -10,7 +10,7 @@ import torch
 
 from model.config import TrainConfig
 from model.data import Dataset
-from model.family import Family
+from model.family import ADDERS, STEPPED, Family
 from model.float_network import FloatNetwork
 from model.layers import MlbNetwork
 from model.run import Progress, Run, score
@@ -26,10 +26,10 @@ class Trained:
 
     float_network: FloatNetwork
     network: MlbNetwork | None
-    unaware: MlbNetwork | None  #: trained with exact adders, and now with those that overflow (BLSTM)
+    unaware: MlbNetwork | None  #: trained with exact adders, and now with others, if there are (BLSTM, FIXED)
     float_scaling: Scaling  #: how samples are standardized for the float network
     scaling: Scaling  #: and for the one for hardware, which may have learned a shift of them
-    validation: dict[str, float]  #: validation accuracy by phase: ``float``, ``exact`` (BLSTM), ``mlb``
+    validation: dict[str, float]  #: validation accuracy by phase: ``float``, ``exact`` (BLSTM, FIXED), ``mlb``
 
 
 def train(
@@ -74,15 +74,16 @@ def train(
     validation, unaware = dict(trained.validation), None
 
     def fit(phase: str, epochs: int, rate: float) -> None:
-        validation[phase] = run.fit(phase, network, parts, epochs, rate, progress, float_network)
+        adapt = network.adapt if config.family in STEPPED else lambda: None
+        validation[phase] = run.fit(phase, network, parts, epochs, rate, progress, float_network, adapt)
 
     if config.family is Family.FIXED32:
         validation["mlb"] = score(network, *parts["val"])
-    elif config.family is Family.BLSTM:
+    elif config.family in ADDERS:
         network.sums = replace(config.adders, width=None, shift=0)
         fit("exact", config.epochs, config.rate)
         network.sums = config.adders
-        unaware = copy.deepcopy(network)
+        unaware = None if config.adders.exact else copy.deepcopy(network)
         if any(lstm.overflows for lstm in network.spec().layers) or config.adders.shift:
             fit("mlb", config.epochs_adders, config.rate_adders)
         else:
@@ -113,7 +114,8 @@ def untrained(config: TrainConfig, data: Dataset) -> MlbNetwork:
         family=config.family,
         factors=config.factors,
         overlap=0 < data.hop < features,
-        sums=config.adders if config.family is Family.BLSTM else None,
+        weight_bits=config.weight_bits,
+        sums=config.adders if config.family in ADDERS else None,
     )
 
 

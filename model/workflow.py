@@ -16,7 +16,7 @@ from model.config import TrainConfig
 from model.data import Dataset
 from model.layers import MlbNetwork
 from model.run import Progress, predictions
-from model.spec import Datapath, FixedSpec, Folding, MlbSpec, Quantity, of_layer
+from model.spec import Datapath, FixedSpec, Folding, MlbDotSpec, MlbSpec, StepSpec, Weight, of_layer
 from model.training import train
 
 
@@ -122,13 +122,28 @@ def _without_training(network: MlbNetwork, config: TrainConfig, x: torch.Tensor,
     return found
 
 
+#: What products of an LSTM layer are made of; a ternary product adds a word, subtracts it, or does nothing.
+OPERATIONS = ("xnor_operations", "signed_additions", "ternary_products", "integer_products", "multiplications")
+
+
+def _operations(dot: MlbDotSpec) -> tuple[str, int]:
+    """The operations of one product of a dot product: their kind, and how many."""
+    if dot.binarized:
+        return "xnor_operations", dot.x.width * dot.w.width
+    if isinstance(dot.w, StepSpec):
+        return "ternary_products" if dot.w.bits == 2 else "integer_products", 1
+    signs = [q.levels for q in (dot.x, dot.w) if isinstance(q, MlbSpec)]
+    return ("signed_additions", signs[0]) if signs else ("multiplications", 1)
+
+
 def describe(b: bundle.Bundle) -> dict[str, Any]:
     """What is in a bundle: sizes, formats, memory bits and operations."""
     network, dense = b.network, b.network.dense
     a, w = (max(getattr(l, f"{kind}_levels") for l in network.layers) for kind in ("activation", "weight"))
-    quantities: dict[str, tuple[Quantity, ...]] = {}
+    quantities: dict[str, tuple[Weight, ...]] = {}
     formats: dict[str, str | list[str]] = {"input": str(network.source)}
-    state_bits, xnors, additions, multiplications = {}, 0, 0, 0
+    state_bits: dict[str, int] = {}
+    operations: dict[str, int] = dict.fromkeys(OPERATIONS, 0)
     for layer, lstm in enumerate(network.layers):
         named = partial(of_layer, layer=layer)
         stored = {"x": (lstm.x,), "h": (lstm.h,), "c": (lstm.c,), "gates": lstm.gates}
@@ -143,10 +158,8 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
         bits = {"x": lstm.features * lstm.x.width, "h": 2 * lstm.hidden * lstm.h.width, "c": lstm.hidden * lstm.c.width}
         state_bits |= {named(name): number for name, number in bits.items()}
         for dot in lstm.dots(0):
-            products = 4 * lstm.hidden * dot.n
-            xnors += products * dot.x.width * dot.w.width if dot.binarized else 0
-            additions += products if lstm.sums else 0
-            multiplications += 0 if dot.binarized or lstm.sums else products
+            kind, each = _operations(dot)
+            operations[kind] += 4 * lstm.hidden * dot.n * each
     quantities |= {"dense_w": (dense.w,), "dense_b": (dense.b,)}
     numbers = {name: str(quantities[name][0].format) for name in ("dense_w", "dense_b")}
     formats |= {name: text for name, text in numbers.items() if isinstance(quantities[name][0], FixedSpec)}
@@ -170,13 +183,17 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
             for name, specs in quantities.items()
             if isinstance(specs[0], MlbSpec)
         },
+        "weight_steps": {
+            name: [m.step * 2.0**-m.frac for m in specs if isinstance(m, StepSpec)]
+            for name, specs in quantities.items()
+            if isinstance(specs[0], StepSpec)
+        },
+        "bits_of_a_weight": sorted({m.bits for specs in quantities.values() for m in specs if isinstance(m, StepSpec)}),
         "weight_bits": {
             name: int(np.prod(shape)) * stored[0].width for name, (shape, stored) in network.weight_specs().items()
         },
         "state_bits": state_bits,
-        "xnor_operations_per_step": xnors,
-        "signed_additions_per_step": additions,
-        "multiplications_per_step": multiplications,
+        **{f"{kind}_per_step": number for kind, number in operations.items()},
         "test_sequences": len(b.labels),
         "steps": int(b.samples.shape[1]),
     }

@@ -8,10 +8,21 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import MlbAccumulatorSpec, MlbDotSpec, Pool, Schedule
+from model.spec import (
+    IntegerDotSpec,
+    MlbAccumulatorSpec,
+    MlbDotSpec,
+    Pool,
+    RunningSumSpec,
+    ScaledSumSpec,
+    Schedule,
+    StepSpec,
+)
 from rtl.beat import Beat
 from rtl.mlb_accumulator import MlbAccumulator
 from rtl.quantity import start_value
+from rtl.running_sum import RunningSum
+from rtl.scaled_sum import ScaledSum
 from rtl.shapes import code_shape, codes, shape_of
 from rtl.unit import Unit
 
@@ -69,23 +80,12 @@ class DenseLayer(Unit):
 
     def build(self) -> Module:
         m = Module()
-        s, network = self.spec.layers[-1], self.spec.network
-        h, dense, number = network.layers[-1].h, network.dense, shape_of(network.logit_format)
+        network = self.spec.network
+        dense, number = network.dense, shape_of(network.logit_format)
         read, summed = Signal(Beat), Signal(Beat)
         m.d.sync += [read.eq(self.beat), summed.eq(read)]
         m.d.comb += self.turn.eq(read.valid)
-
-        dot = MlbDotSpec(n=s.h_lanes, x=h, w=dense.w)
-        adder: Any = MlbAccumulator(MlbAccumulatorSpec(dots=(dot,), total=network.logit_format))
-        m.submodules.mlb_accumulator = adder
-        start = start_value(dense.b, self.bias, h.frac, self.spec.logit_start, network.logit_format)
-        total = Signal(number, reset_less=True)
-        m.d.comb += [
-            adder.before.eq(start if s.beats == 1 else Mux(read.first, start, total)),
-            *(adder.x0.eq(self.lanes), adder.w0.eq(self.weights)),
-        ]
-        with m.If(read.valid):
-            m.d.sync += total.eq(adder.o)
+        total = self._scaled_total(m, read) if isinstance(dense.w, StepSpec) else self._total(m, read)
 
         logits = Signal(number.width * dense.classes, reset_less=True)
         logit, best = Signal(number), Signal(number, reset_less=True)
@@ -103,3 +103,38 @@ class DenseLayer(Unit):
             with m.If((index == 0) | (logit > best)):
                 m.d.sync += [best.eq(logit), self.label.eq(index)]
         return m
+
+    def _total(self, m: Module, read: Beat) -> Value:
+        """The logit of one pass, one cycle after its last beat."""
+        s, network = self.spec.layers[-1], self.spec.network
+        h, dense = network.layers[-1].h, network.dense
+        dot = MlbDotSpec(n=s.h_lanes, x=h, w=dense.w)
+        adder: Any = MlbAccumulator(MlbAccumulatorSpec(dots=(dot,), total=network.logit_format))
+        m.submodules.mlb_accumulator = adder
+        start = start_value(dense.b, self.bias, h.frac, self.spec.logit_start, network.logit_format)
+        total = Signal(shape_of(network.logit_format), reset_less=True)
+        m.d.comb += [
+            adder.before.eq(start if s.beats == 1 else Mux(read.first, start, total)),
+            *(adder.x0.eq(self.lanes), adder.w0.eq(self.weights)),
+        ]
+        with m.If(read.valid):
+            m.d.sync += total.eq(adder.o)
+        return total
+
+    def _scaled_total(self, m: Module, read: Beat) -> Value:
+        """The same, of a sum of integers that is multiplied by the step of the weights."""
+        s, network = self.spec.layers[-1], self.spec.network
+        h, dense = network.layers[-1].h, network.dense
+        dot = IntegerDotSpec(n=network.layers[-1].hidden, source=h.format, weight_bits=dense.w.width)
+        m.submodules.running_sum = total = RunningSum(RunningSumSpec(dot=dot, lanes=s.h_lanes))
+        scales = ScaledSumSpec(sources=(dot.format, dense.b.code_format), factors=(dense.w.unit, 1 << h.frac))
+        m.submodules.scaled_sum = logit = ScaledSum(scales)
+        bias = Signal(code_shape(dense.b), reset_less=True)
+        with m.If(read.valid & read.first):
+            m.d.sync += bias.eq(self.bias)
+        m.d.comb += [
+            *(total.valid.eq(read.valid), total.first.eq(read.first)),
+            *(total.x.eq(self.lanes), total.w.eq(self.weights)),
+            *(logit.x0.eq(total.o), logit.x1.eq(bias)),
+        ]
+        return logit.o

@@ -152,7 +152,9 @@ class LstmUnit(Unit):
         """The sums of x and h by limited adders, each times its factor, and the bias."""
         s, constants = self.spec, self.constants and self.constants[k]
         m.submodules[f"scaled_sum_{GATES[k]}"] = z = ScaledSum(self.lstm.gate_sum(k))
-        for i, (name, dot, lanes) in enumerate(zip("xh", self.lstm.sign_dots(k), (s.x_lanes, s.h_lanes), strict=True)):
+        for i, (name, dot, lanes) in enumerate(
+            zip("xh", self.lstm.integer_dots(k), (s.x_lanes, s.h_lanes), strict=True)
+        ):
             spec = RunningSumSpec(dot=replace(dot, weights=constants[i]) if constants else dot, lanes=lanes)
             m.submodules[f"running_sum_{name}_{GATES[k]}"] = total = RunningSum(spec)
             m.d.comb += [

@@ -13,6 +13,7 @@ from amaranth.lib.wiring import In, Out
 from model.spec import (
     AdderTreeSpec,
     Format,
+    IntegerDotSpec,
     LstmSpec,
     MlbDotSpec,
     MlbQuantizerSpec,
@@ -21,15 +22,14 @@ from model.spec import (
     PopcountSpec,
     PwlSpec,
     ReconstructSpec,
-    SignDotSpec,
     ThresholdSpec,
 )
+from rtl.integer_dot import IntegerDot
 from rtl.mlb_dot import MlbDot
 from rtl.narrow import Narrow
 from rtl.popcount import Popcount
 from rtl.reconstruct import Reconstruct
 from rtl.shapes import shape_of
-from rtl.sign_dot import SignDot
 from rtl.unit import Unit
 
 
@@ -61,17 +61,21 @@ class PlainSum(Unit):
         return m
 
 
-class PlainSignDot(SignDot):
-    """x or -x, in their written order; a comparison with either limit at every node."""
+class PlainIntegerDot(IntegerDot):
+    """Products, in their written order; a comparison with either limit at every node."""
 
-    def __init__(self, spec: SignDotSpec) -> None:
+    def __init__(self, spec: IntegerDotSpec) -> None:
         super().__init__(spec)
 
     def build(self) -> Module:
         m = Module()
-        spec: SignDotSpec = self.spec
-        weights = spec.weights or [self.w[i] for i in range(spec.n)]
-        m.d.comb += self.o.eq(limited_sum(m, spec.sum, [Mux(w, self.x[i], -self.x[i]) for i, w in enumerate(weights)]))
+        spec: IntegerDotSpec = self.spec
+        weights = [Const(w) for w in spec.weights] if spec.weights else [self.w[i] for i in range(spec.n)]
+        if spec.weight_bits == 1:
+            products = [Mux(w, self.x[i], -self.x[i]) for i, w in enumerate(weights)]
+        else:
+            products = [w * self.x[i] for i, w in enumerate(weights)]
+        m.d.comb += self.o.eq(limited_sum(m, spec.sum, products))
         return m
 
 

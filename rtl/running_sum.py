@@ -8,8 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from model.spec import RunningSumSpec
 from rtl.adder_tree import AdderTree
+from rtl.integer_dot import IntegerDot
 from rtl.shapes import shape_of
-from rtl.sign_dot import SignDot
 from rtl.unit import Unit
 
 
@@ -29,7 +29,7 @@ class RunningSum(Unit):
     -----
     valid, first : In; a beat is there; it is the first of its dot product
     x : In, ``lanes`` numbers; zeros past the last term
-    w : In, ``lanes`` sign bits, 1 for +1 and 0 for -1; unless the weights are constants
+    w : In, ``lanes`` codes, see :class:`model.spec.IntegerDotSpec`; unless the weights are constants
     o : Out, ``spec.format``
     """
 
@@ -42,7 +42,7 @@ class RunningSum(Unit):
 
     def __init__(self, spec: RunningSumSpec) -> None:
         self.spec = spec
-        weights = {} if spec.dot.weights else {"w": In(data.ArrayLayout(1, spec.lanes))}
+        weights = {} if spec.dot.weights else {"w": In(data.ArrayLayout(shape_of(spec.dot.weight_format), spec.lanes))}
         x = In(data.ArrayLayout(shape_of(spec.dot.source), spec.lanes))
         super().__init__({"valid": In(1), "first": In(1), "x": x, **weights, "o": Out(shape_of(spec.format))})
 
@@ -52,7 +52,7 @@ class RunningSum(Unit):
         total = Signal(shape_of(spec.format), reset_less=True)
         sum_: Value = Mux(self.first, 0, total)
         for i, chunk in enumerate(spec.chunks):
-            m.submodules[f"sign_dot_{i}"] = dot = SignDot(chunk)
+            m.submodules[f"integer_dot_{i}"] = dot = IntegerDot(chunk)
             m.d.comb += dot.x.as_value().eq(self._lanes(self.x, start, chunk.n))
             if not chunk.weights:
                 m.d.comb += dot.w.as_value().eq(self._lanes(self.w, start, chunk.n))

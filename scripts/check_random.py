@@ -19,9 +19,9 @@ from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from rich.progress import Progress
 
-from model.family import FACTOR_RULES, FactorRule, Family
+from model.family import ADDERS, FACTOR_RULES, FactorRule, Family
 from model.random_network import random_network, stored
-from model.spec import Datapath, Folding, Format, Order, Overflow, Pool, Schedule, SumSpec
+from model.spec import MAX_BITS, Datapath, Folding, Format, Order, Overflow, Pool, Schedule, SumSpec
 from rtl.weight_memory import WeightStorage
 from scripts.console import command, err, out
 from sim.compare import Result
@@ -56,7 +56,8 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
             "family": family,
             "factors": draw(st.sampled_from(FACTOR_RULES.get(family, (FactorRule.FREE,)))),
             "word": draw(st.sampled_from(WORDS)),
-            "sums": draw(SUMS) if family is Family.BLSTM else None,
+            "sums": draw(SUMS) if family in ADDERS else None,
+            "bits": draw(st.integers(2, MAX_BITS)),
             "a": a,
             "w": draw(st.integers(1, 5)),
             "layers": draw(st.sampled_from([1, 1, 2] if words else [1, 1, 2, 3])),
@@ -121,7 +122,7 @@ def main(
             with tempfile.TemporaryDirectory(prefix="xnorforge-random-") as folder:
                 result = check(case, Path(folder), simulator)
             for name, value in {**case["network"], **case, "network": None}.items():
-                if name in ("family", "a", "w", "layers", "pool", "datapath", "storage", "stall"):
+                if name in ("family", "bits", "a", "w", "layers", "pool", "datapath", "storage", "stall"):
                     counts = seen.setdefault(name, {})
                     counts[str(value)] = counts.get(str(value), 0) + 1
             total.update(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from model.spec import AdderTreeSpec, Format, Order, Overflow, PopcountSpec, SignDotSpec, SumSpec
+from model.spec import AdderTreeSpec, Format, IntegerDotSpec, Order, Overflow, PopcountSpec, SumSpec
 from rtl.adder_tree import AdderTree
-from rtl.plain import PlainPopcount, PlainSignDot, PlainSum
+from rtl.integer_dot import IntegerDot
+from rtl.plain import PlainIntegerDot, PlainPopcount, PlainSum
 from rtl.popcount import Popcount
-from rtl.sign_dot import SignDot
 from scripts.claim import Claim
 
 
@@ -48,12 +48,12 @@ def trees() -> Iterator[Claim]:
             yield Claim(claim="pruned tree = tree with all clamps", size=size, optimized=AdderTree(spec), plain=whole)
 
 
-def sign_dots() -> Iterator[Claim]:
+def integer_dots() -> Iterator[Claim]:
     """Signs in the compressor of saturating nodes, against x or -x and comparisons."""
     for weights in (None, (1, 0, 0, 1, 0, 1)):
-        spec = SignDotSpec(n=6, source=Format(4, 0, False), weights=weights, bias=-3, rule=SumSpec(width=6))
+        spec = IntegerDotSpec(n=6, source=Format(4, 0, False), weights=weights, bias=-3, rule=SumSpec(width=6))
         size = f"6 numbers of 4 bits, {described(spec.rule)}{', constant weights' if weights else ''}"
-        yield Claim(claim="sign dot = plain sum", size=size, optimized=SignDot(spec), plain=PlainSignDot(spec))
+        yield Claim(claim="integer dot = plain sum", size=size, optimized=IntegerDot(spec), plain=PlainIntegerDot(spec))
 
 
 def described(rule: SumSpec) -> str:

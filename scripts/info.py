@@ -8,7 +8,7 @@ import typer
 
 from model.bundle import Bundle
 from model.saturations import nodes, saturations
-from model.workflow import describe
+from model.workflow import OPERATIONS, describe
 from scripts.console import BundlePath, Json, built_as, command, emit_json, open_bundle, out, percent, table
 
 
@@ -49,8 +49,9 @@ def info(
         about["saturations"] = saturating(loaded, count)
     if json:
         return emit_json(about)
-    limited = any(lstm.sums for lstm in schedule.network.layers)
     cycles = schedule.result_cycles(about["steps"], about["test_sequences"])
+    bits = "".join(f", weights of {each} bits" for each in about["bits_of_a_weight"])
+    kinds = [kind for kind in OPERATIONS if about[f"{kind}_per_step"] or kind in ("xnor_operations", "multiplications")]
     sizes = " -> ".join(map(str, (about["features"], *about["hidden"])))
     table(
         f"Bundle {bundle}",
@@ -58,16 +59,14 @@ def info(
             (
                 "network",
                 f"LSTM {sizes}, dense -> {about['classes']} on the {about['pool']} "
-                f"hidden state, {about['family']} ({about['activation_levels']},{about['weight_levels']})",
+                f"hidden state, {about['family']} ({about['activation_levels']},{about['weight_levels']}){bits}",
             ),
             ("trained on", f"{about['data']}, seed {about['settings']['seed']}"),
             *((name.replace("_", ", "), percent(value)) for name, value in about["metrics"].items()),
             ("built as", built_as(schedule)),
             ("cycles a step", schedule.step_cycles),
             ("cycles a sequence", f"{cycles[0]} of {about['steps']} steps; {cycles[-1]:,} for all that follow at once"),
-            ("xnor operations a step", f"{about['xnor_operations_per_step']:,}"),
-            *([("signed additions a step", f"{about['signed_additions_per_step']:,}")] if limited else []),
-            ("multiplications a step", f"{about['multiplications_per_step']:,}"),
+            *((f"{kind.replace('_', ' ')} a step", f"{about[f'{kind}_per_step']:,}") for kind in kinds),
             ("test samples", f"{about['test_sequences']} sequences"),
         ],
     )
@@ -96,6 +95,8 @@ def info(
         ]
         or [("none", "nothing is binarized")],
     )
+    if steps := about["weight_steps"]:
+        table("Steps", [(name, " ".join(f"{step:.6g}" for step in each)) for name, each in steps.items()])
     if count:
         table(
             f"Saturating nodes, of {min(count, about['test_sequences'])} test samples (levels from the summands on)",

@@ -37,7 +37,7 @@ SMALL = {
     "mlb_dot": ["n=6"],
     "adder_tree": ["n=5", "width=8"],
     "scaled_sum": ["width=5", "factors=8,11,4"],
-    "sign_dot": ["n=6", "width=4", "node=6"],
+    "integer_dot": ["n=6", "width=4", "node=6"],
     "table_product": ["f=20,10", "c=64,32", "i=20,10", "g=32,16", "factors=64,32"],
 }
 

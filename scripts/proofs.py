@@ -49,7 +49,7 @@ from rtl.threshold_activation import ThresholdActivation
 from rtl.verilog import emit
 from scripts.claim import Claim
 from scripts.claims_nonuniform import nonuniform
-from scripts.claims_sums import sign_dots, sums, trees
+from scripts.claims_sums import integer_dots, sums, trees
 from scripts.console import Json, command, emit_json, err, open_bundle, out
 from sim.simulators import choose_quick
 from sim.unit import TOP, simulate_unit
@@ -176,7 +176,7 @@ def dots() -> Iterator[Claim]:
 
 #: What is claimed of a layer, and of units as such; another family of claims is one more function here.
 OF_LAYERS: tuple[Callable[[LstmSpec], Iterator[Claim]], ...] = (quantizers, activations, thresholds, tables, pointwise)
-OF_UNITS: tuple[Callable[[], Iterator[Claim]], ...] = (sums, trees, sign_dots, matrices, dots, nonuniform)
+OF_UNITS: tuple[Callable[[], Iterator[Claim]], ...] = (sums, trees, integer_dots, matrices, dots, nonuniform)
 
 
 def claims(source: Format, layers: Sequence[LstmSpec]) -> Iterator[Claim]:

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from model import bundle as bundles
 from model.config import TrainConfig, TrainingError
 from model.data import load
-from model.family import FACTOR_RULES, FactorRule, Family
-from model.spec import Datapath, Folding, Pool, SumSpec
+from model.family import ADDERS, FACTOR_RULES, STEPPED, FactorRule, Family
+from model.spec import MAX_BITS, Datapath, Folding, Pool, SumSpec
 from model.training import open_run, untrained
 from model.workflow import train_to_bundle
 from scripts.console import DatapathChoice, Json, command, emit_json, err, out, percent, resolve, table
@@ -26,6 +26,7 @@ NAMES = {
     Family.FLOAT: "float LSTM",
     Family.FIXED32: "32-bit fixed-point LSTM",
     Family.B_LSTM: "B_LSTM",
+    Family.FIXED: "fixed-point LSTM",
     Family.BLSTM: "BLSTM",
     Family.MUBINN1: "MuBiNN1",
     Family.MUBINN2: "MuBiNN2",
@@ -50,12 +51,24 @@ def parse_levels(text: str | None, family: Family) -> tuple[int, int]:
 
 
 def parse_adders(text: str | None, family: Family) -> SumSpec:
-    """How sums are made; only BLSTM has the choice."""
+    """How sums are made; only BLSTM and FIXED have the choice."""
     if text is None:
-        return TrainConfig.adders
-    if family is not Family.BLSTM:
-        raise TrainingError(f"Option --adders must go with {Family.BLSTM.value}, not with {family.value}")
+        return ADDERS.get(family, TrainConfig.adders)
+    if family not in ADDERS:
+        raise TrainingError(f"Option --adders must go with {' or '.join(ADDERS)}, not with {family.value}")
     return SumSpec.parse(text, TrainConfig.adders)
+
+
+def parse_weights(text: str | None, family: Family | None) -> tuple[Family, int]:
+    """The family and the bits of a weight: ``3bit`` goes with FIXED, and means it where no family is given."""
+    if text is None:
+        return family or Family.MUBINN2, TrainConfig.weight_bits
+    if family not in (None, *STEPPED):
+        raise TrainingError(f"Option --weights must go with {' or '.join(STEPPED)}, not with {family.value}")
+    bits = text.removesuffix("bit")
+    if not bits.isdecimal() or not text.endswith("bit"):
+        raise TrainingError(f"Weights must be 2bit to {MAX_BITS}bit, not {text!r}")
+    return Family.FIXED, int(bits)
 
 
 def choose_factors(rule: FactorRule | None, family: Family) -> FactorRule:
@@ -76,29 +89,36 @@ def train(
     snr: Annotated[
         float | None, typer.Option(help="Of audio: noise is mixed into all clips, at so many dB below each.")
     ] = None,
-    family: Annotated[Family, typer.Option(help="What is binarized; float and fixed32: nothing.")] = Family.MUBINN2,
+    family: Annotated[
+        Family | None,
+        typer.Option(help="What is binarized; float, fixed32 and fixed: nothing; mubinn2 if not given."),
+    ] = None,
     levels: Annotated[
         str | None, typer.Option(help="Levels A,W of activations and weights, each 1 to 5; 3,3 if not given.")
     ] = None,
     factors: Annotated[
-        FactorRule | None, typer.Option(help="Scaling factors of mubinn2 and blstm; those of mubinn1 are pow2.")
+        FactorRule | None,
+        typer.Option(help="Scaling factors of mubinn2 and blstm, steps of fixed; factors of mubinn1 are pow2."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="2bit to 8bit: integers of so many bits times a step (fixed); 3bit if not given.")
     ] = None,
     adders: Annotated[
         str | None,
-        typer.Option(help="How blstm adds: a width, or fields as in width=10,order=tree,overflow=saturate,unit=16."),
+        typer.Option(help="How blstm and fixed add: a width, or fields as in width=10,order=tree,unit=16."),
     ] = None,
     layers: Annotated[int, typer.Option(help="LSTM layers, one above the other.")] = 1,
     hidden: Annotated[int, typer.Option(help="LSTM units of each layer.")] = 32,
     epochs: Annotated[int, typer.Option(help="Epochs of the network for hardware.")] = 60,
     epochs_float: Annotated[int, typer.Option(help="Epochs of the float network.")] = 60,
     epochs_adders: Annotated[
-        int, typer.Option(help="Epochs of blstm under --adders, after --epochs with exact ones.")
+        int, typer.Option(help="Epochs of blstm and fixed under --adders, after --epochs with exact ones.")
     ] = TrainConfig.epochs_adders,
     pool: Annotated[Pool, typer.Option(help="Hidden state the dense layer reads.")] = Pool.LAST,
     batch: Annotated[int, typer.Option(help="Sequences a step.")] = 32,
     rate: Annotated[float, typer.Option(help="Largest learning rate of the network for hardware.")] = 1e-2,
     rate_adders: Annotated[
-        float, typer.Option(help="Largest learning rate of blstm under --adders.")
+        float, typer.Option(help="Largest learning rate of blstm and fixed under --adders.")
     ] = TrainConfig.rate_adders,
     rate_float: Annotated[float, typer.Option(help="Largest learning rate of the float network.")] = 1e-2,
     distill: Annotated[
@@ -128,9 +148,11 @@ def train(
     Example: xnorforge train --data digits --levels 3,3 --hidden 32 --epochs 60 --out runs/digits
     """
     torch.set_num_threads(1)  # one step is small: threads cost more than they bring
+    family, weight_bits = parse_weights(weights, family)
     activation, weight = parse_levels(levels, family)
     config = TrainConfig(
         family=family,
+        weight_bits=weight_bits,
         factors=choose_factors(factors, family),
         adders=parse_adders(adders, family),
         activation_levels=activation,
@@ -166,8 +188,9 @@ def train(
     )
     with Progress(*columns, console=err) as bar:
         totals = {"float": epochs_float, "mlb": epochs}
-        if family is Family.BLSTM:
-            totals = {"float": epochs_float, "exact": epochs, "mlb": epochs_adders}
+        if family in ADDERS:
+            limited = {} if config.adders.exact else {"mlb": epochs_adders}
+            totals = {"float": epochs_float, "exact": epochs, **limited}
         if family in (Family.FLOAT, Family.FIXED32):
             del totals["mlb"]
         tasks = {phase: bar.add_task(PHASES[phase], total=total, state="") for phase, total in totals.items()}
@@ -198,9 +221,11 @@ def train(
     rows = [("float LSTM, test", percent(result["accuracy_float"]))]
     if family is not Family.FLOAT:
         level_text = f" ({activation},{weight})" if family in LEVELS else ""
-        if family is Family.BLSTM:
-            level_text = f" trained through {config.adders.width}-bit adders"
-            rows.append(("BLSTM with exact adders, test", percent(result["accuracy_exact"])))
+        if family in STEPPED:
+            level_text = f", {weight_bits}-bit weights"
+        if "accuracy_exact" in result:
+            rows.append((f"{NAMES[family]}{level_text} with exact adders, test", percent(result["accuracy_exact"])))
+            level_text += f" trained through {config.adders.width}-bit adders"
             rows.append((f"the same on {config.adders.width}-bit adders, test", percent(result["accuracy_unaware"])))
         rows.append((f"{NAMES[family]}{level_text}, test", percent(result["accuracy_golden"])))
         rows.append(("datapath", result["datapath"]))

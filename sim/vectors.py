@@ -22,11 +22,12 @@ CHOICES = 16  #: a port of at most so many values may choose between functions o
 
 @dataclass(frozen=True)
 class _Port:
-    """An input: ``length`` integers of format ``number``; ``array`` if it is not just one."""
+    """An input: ``length`` integers of format ``number`` within ``limits``; ``array`` if it is not just one."""
 
     number: Format
     length: int
     array: bool
+    limits: tuple[int, int]
 
 
 def unit_vectors(unit: Any, count: int, seed: int) -> Vectors:
@@ -41,11 +42,14 @@ def unit_vectors(unit: Any, count: int, seed: int) -> Vectors:
     Parameters
     ----------
     unit
-        A unit whose ports are integers or arrays of integers, and its ``spec.compute``.
+        A unit whose ports are integers or arrays of integers, and its ``spec.compute``; ``spec.limits`` where a port
+        gets less than its format holds.
     count
         Random vectors after the others.
     """
-    ports = {name: _port(member.shape) for name, member in unit.signature.members.items() if member.flow == Flow.In}
+    limits = getattr(unit.spec, "limits", {})
+    members = unit.signature.members.items()
+    ports = {name: _port(member.shape, limits.get(name)) for name, member in members if member.flow == Flow.In}
     inputs = 1 << sum(p.number.width * p.length for p in ports.values())
     if inputs <= max(EXHAUSTIVE, count):
         return _flat(ports, _all_inputs(ports, inputs))
@@ -54,15 +58,17 @@ def unit_vectors(unit: Any, count: int, seed: int) -> Vectors:
     return _flat(ports, {name: np.concatenate([part[name] for part in parts]) for name in ports})
 
 
-def _port(shape: Any) -> _Port:
+def _port(shape: Any, limits: tuple[int, int] | None) -> _Port:
     array = isinstance(shape, data.ArrayLayout)
     inner = Shape.cast(shape.elem_shape if array else shape)
-    return _Port(Format(inner.width, 0, inner.signed), shape.length if array else 1, array)
+    number = Format(inner.width, 0, inner.signed)
+    return _Port(number, shape.length if array else 1, array, limits or (number.min, number.max))
 
 
 def _flat(ports: dict[str, _Port], vectors: Vectors) -> Vectors:
-    """What the units take: an integer where the port is no array."""
-    return {name: values if ports[name].array else values[:, 0] for name, values in vectors.items()}
+    """What the units take: values within their limits, and an integer where the port is no array."""
+    limited = {name: np.clip(values, *ports[name].limits) for name, values in vectors.items()}
+    return {name: values if ports[name].array else values[:, 0] for name, values in limited.items()}
 
 
 def _uniform(ports: dict[str, _Port], rng: np.random.Generator, rows: int) -> Vectors:

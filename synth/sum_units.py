@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import get_args
 
-from model.spec import AdderTreeSpec, Format, ScaledSumSpec, SignDotSpec, SumSpec
+from model.spec import AdderTreeSpec, Format, IntegerDotSpec, ScaledSumSpec, SumSpec
 from rtl.adder_tree import AdderTree
 from rtl.compressor import FinalAdder
+from rtl.integer_dot import IntegerDot
 from rtl.scaled_sum import ScaledSum
-from rtl.sign_dot import SignDot
 from rtl.unit import Unit
 
 
@@ -21,7 +21,7 @@ def final_adder(name: str) -> FinalAdder:
 
 def codes(weights: str) -> tuple[int, ...] | None:
     """Constant weights as codes separated by commas; None if there are none."""
-    if weights and not all(code.isdecimal() for code in weights.split(",")):
+    if weights and not all(code.removeprefix("-").isdecimal() for code in weights.split(",")):
         raise ValueError(f"Constant weights must be codes separated by commas, not {weights!r}")
     return tuple(map(int, weights.split(","))) if weights else None
 
@@ -46,10 +46,11 @@ def adder_tree(
     return AdderTree(spec, stages, final_adder(final))
 
 
-def sign_dot(
+def integer_dot(
     n: int = 16,
     width: int = 8,
     signed: int = 0,
+    weight_bits: int = 1,
     weights: str = "",
     bias: int = 0,
     node: int = 12,
@@ -61,12 +62,11 @@ def sign_dot(
     stages: int = 0,
     final: str = "small",
 ) -> Unit:
-    """Dot product of n inputs with +-1, constant if given as sign bits, by node-bit adders (see adder_tree)."""
+    """Dot product of n inputs with +-1 or integers of weight_bits, constant if given; sums as of adder_tree."""
     rule = SumSpec(width=node or None, order=order, overflow=overflow, fan_in=fan_in, shift=shift, unit=unit or None)
-    source = Format(width, 0, bool(signed))
-    return SignDot(
-        SignDotSpec(n=n, source=source, weights=codes(weights), bias=bias, rule=rule), stages, final_adder(final)
-    )
+    source, constants = Format(width, 0, bool(signed)), codes(weights)
+    spec = IntegerDotSpec(n=n, source=source, weight_bits=weight_bits, weights=constants, bias=bias, rule=rule)
+    return IntegerDot(spec, stages, final_adder(final))
 
 
 def scaled_sum(width: int = 12, factors: tuple[int, ...] = (64, 93, 32), stages: int = 0) -> Unit:

@@ -49,7 +49,7 @@ from rtl.unit import Unit
 from rtl.xnor_dot import XnorDot
 from rtl.xnor_multiplier import XnorMultiplier
 from synth.nonuniform_units import enq_quantizer, enq_reconstruct, knq_quantizer, knq_reconstruct
-from synth.sum_units import adder_tree, codes, final_adder, scaled_sum, sign_dot
+from synth.sum_units import adder_tree, codes, final_adder, integer_dot, scaled_sum
 
 Factors = tuple[int, ...]
 
@@ -243,7 +243,7 @@ UNITS: dict[str, Callable[..., Unit]] = {
         mlb_dot,
         constant_multiplier,
         adder_tree,
-        sign_dot,
+        integer_dot,
         scaled_sum,
         sign_matrix,
         shift_norm,

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from model.family import WORD, Family
+from model.family import WORD, FactorRule, Family
 from model.layers import MlbNetwork
-from model.spec import Format, NetworkSpec, Pool, Weights
+from model.spec import MAX_BITS, Format, NetworkSpec, Pool, SumSpec, Weights
 from scripts.check_random import SUMS
 
 
@@ -40,10 +40,24 @@ NETWORKS = st.fixed_dictionaries(
     }
 )
 
-#: Families with something in fixed point, in words from the trained ones down to those whose every rule is at work.
-FAMILIES = st.fixed_dictionaries(
+#: Weights of few bits.
+STEPPED = st.fixed_dictionaries(
     {
-        "family": st.sampled_from([Family.FIXED32, Family.B_LSTM, Family.MUBINN1]),
-        "word": st.sampled_from([WORD, Format(16, 10), Format(8, 5)]),
+        "family": st.just(Family.FIXED),
+        "sums": st.just(SumSpec(width=None)) | SUMS,
+        "bits": st.integers(2, MAX_BITS),
+        "factors": st.sampled_from(FactorRule),
     }
-) | st.fixed_dictionaries({"family": st.just(Family.BLSTM), "sums": SUMS})
+)
+
+#: Families with something in fixed point, in words from the trained ones down to those whose every rule is at work.
+FAMILIES = (
+    st.fixed_dictionaries(
+        {
+            "family": st.sampled_from([Family.FIXED32, Family.B_LSTM, Family.MUBINN1]),
+            "word": st.sampled_from([WORD, Format(16, 10), Format(8, 5)]),
+        }
+    )
+    | st.fixed_dictionaries({"family": st.just(Family.BLSTM), "sums": SUMS})
+    | STEPPED
+)

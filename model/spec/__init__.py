@@ -6,9 +6,10 @@ from model.spec.datapath import Datapath
 from model.spec.fixed import FixedSpec, Format, Ints, NarrowSpec, Overflow, Rounding
 from model.spec.folding import Folding, LayerSchedule, Schedule
 from model.spec.images import MemoryImage, memory_images
+from model.spec.integer_dot import IntegerDotSpec
 from model.spec.loading import LOAD_WIDTH, load_chunks, load_stream
 from model.spec.lstm import GATES, LstmSpec
-from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, Quantity, ReconstructSpec, binarized
+from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, Quantity, ReconstructSpec, Weight, binarized
 from model.spec.network import MAX_LAYERS, DenseSpec, NetworkSpec, Pool, Weights, of_layer
 from model.spec.nonuniform import EnqSpec, KnqSpec, LayersSpec
 from model.spec.nonuniform_file import LayersFileError
@@ -24,8 +25,8 @@ from model.spec.pointwise import (
 from model.spec.product import BitSumSpec, MlbAccumulatorSpec, MlbDotSpec, PopcountSpec, XnorDotSpec
 from model.spec.pwl import PwlSpec
 from model.spec.running_sum import RunningSumSpec, ScaledSumSpec
-from model.spec.sign_dot import SignDotSpec
 from model.spec.sign_matrix import SignMatrixSpec
+from model.spec.step_size import MAX_BITS, StepSpec
 from model.spec.sums import Order, ShiftNormSpec, SumSpec
 from model.spec.table import TableSpec
 from model.spec.threshold import ThresholdSpec
@@ -33,6 +34,7 @@ from model.spec.threshold import ThresholdSpec
 __all__ = [
     "GATES",
     "LOAD_WIDTH",
+    "MAX_BITS",
     "MAX_LAYERS",
     "MAX_LEVELS",
     "AdderTreeSpec",
@@ -46,6 +48,7 @@ __all__ = [
     "Folding",
     "Form",
     "Format",
+    "IntegerDotSpec",
     "Ints",
     "KnqSpec",
     "LayerSchedule",
@@ -77,12 +80,13 @@ __all__ = [
     "ScaledSumSpec",
     "Schedule",
     "ShiftNormSpec",
-    "SignDotSpec",
     "SignMatrixSpec",
+    "StepSpec",
     "SumNode",
     "SumSpec",
     "TableSpec",
     "ThresholdSpec",
+    "Weight",
     "Weights",
     "XnorDotSpec",
     "XnorMultiplierSpec",

@@ -138,8 +138,9 @@ class NarrowSpec:
 class FixedSpec:
     """A quantity stored as a fixed-point number; its code is the stored integer itself.
 
-    The other way to store a quantity is :class:`model.spec.MlbSpec`. Both have ``code_format``, ``width``, ``dtype``,
-    ``frac``, ``format``, ``offset``, ``bound``, ``padding``, ``quantize`` and ``reconstruct``.
+    The other way to store a quantity is :class:`model.spec.MlbSpec`; a third, for weights, is
+    :class:`model.spec.StepSpec`. All have ``code_format``, ``code_range``, ``width``, ``dtype``, ``unit``, ``frac``,
+    ``format``, ``offset``, ``bound``, ``padding``, ``quantize`` and ``reconstruct``.
 
     Parameters
     ----------
@@ -160,6 +161,7 @@ class FixedSpec:
 
     offset: ClassVar[int] = 0  #: a reconstruction has none
     padding: ClassVar[int] = 0  #: the weight code of a lane that is not there
+    unit: ClassVar[int] = 1  #: a number of which every reconstruction is a multiple
     dtype: ClassVar[type[np.generic]] = np.int32  #: of an array of codes
 
     def __post_init__(self) -> None:
@@ -172,6 +174,11 @@ class FixedSpec:
     def code_format(self) -> Format:
         """Format of a code as an integer."""
         return Format(self.format.width)
+
+    @property
+    def code_range(self) -> tuple[int, int]:
+        """The smallest and the largest code."""
+        return self.format.min, self.format.max
 
     @property
     def width(self) -> int:

@@ -22,8 +22,8 @@ class Folding:
         Hidden units at once (four gates each); at most ``hidden`` are built.
     simd
         Inputs (features and hidden units together) each unit should take a cycle; more than there
-        are means all of them. Where sums are limited, it takes whole units of their order: half of ``simd`` of
-        features and of hidden units each, or all of them where the order has no unit.
+        are means all of them. Where sums are limited and their order counts, it takes whole units of it: half of
+        ``simd`` of features and of hidden units each, or all of them where the order has no unit.
 
     Raises
     ------
@@ -99,7 +99,7 @@ class LayerSchedule:
     def _lanes(self, inputs: int) -> int:
         """Of so many inputs, those of a beat; where sums are limited, in whole units of their order."""
         sums = self.lstm.sums
-        if sums is None:
+        if sums is None or sums.linear:
             return -(-inputs // self._wanted_beats)
         if sums.unit is None:
             return inputs

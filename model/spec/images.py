@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from model.spec.folding import LayerSchedule, Schedule
 from model.spec.lstm import GATES
-from model.spec.mlb import MlbSpec, Quantity
+from model.spec.mlb import MlbSpec, Weight
 from model.spec.network import Weights, of_layer
+from model.spec.step_size import StepSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +82,16 @@ def _image(name: str, words: NDArray[np.object_], width: int, order: str) -> Mem
     return MemoryImage(name=name, width=width, rows=tuple(int(word) for word in words.ravel()), order=order)
 
 
-def _code(name: str, spec: Quantity) -> str:
+def _code(name: str, spec: Weight) -> str:
     """What a code is, for people."""
     if isinstance(spec, MlbSpec):
         return f"{name} {spec.width} bits, its top bit the sign of the largest-level factor (1 = +, 0 = -)"
+    if isinstance(spec, StepSpec):
+        return f"{name} {spec.width} bits, two's complement from -{spec.top} to {spec.top}, in steps"
     return f"{name} {spec.width} bits, two's complement of {spec.frac} fraction bits"
 
 
-def _padding(spec: Quantity) -> str:
+def _padding(spec: Weight) -> str:
     return "all ones" if isinstance(spec, MlbSpec) else "zero"
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from model.spec.fixed import Format, NarrowSpec, Overflow, Rounding
-from model.spec.mlb import MlbSpec, Quantity
+from model.spec.fixed import FixedSpec, Format, NarrowSpec, Overflow, Rounding
+from model.spec.integer_dot import IntegerDotSpec
+from model.spec.mlb import MlbSpec, Quantity, Weight
 from model.spec.pointwise import ProductSpec, product_spec
 from model.spec.product import MlbDotSpec
 from model.spec.pwl import PwlSpec
 from model.spec.running_sum import ScaledSumSpec
-from model.spec.sign_dot import SignDotSpec
+from model.spec.step_size import StepSpec
 from model.spec.sums import SumSpec
 
 GATES = ("i", "f", "g", "o")  #: the order of the gates everywhere, as in ``torch.nn.LSTM``
 
 GateSpecs = tuple[Quantity, Quantity, Quantity, Quantity]  #: one a gate, in the order of ``GATES``
+WeightSpecs = tuple[Weight, Weight, Weight, Weight]  #: the same, of weights
 
 LARGEST_SUM = (1 << 61) - 1  #: size of a sum of products; :meth:`NetworkSpec.check_weights` sees to it where it must
 
@@ -39,10 +41,12 @@ class LstmSpec:
     c^ and h^ begin as Q(0). The families differ in what is binarized: nothing (32-bit fixed point), x and wx
     (B_LSTM, MuBiNN1), the weights wx and wh by one sign each (BLSTM) or everything (MuBiNN2).
 
-    Of weights with one sign, ``w^ = a s``, the sums of x^ and h^ times signs can be made by adders of limited width;
-    each sum is multiplied by its factor and all are added up exactly::
+    Of weights with one sign, ``w^ = a s``, and of those that are integers times a step, ``w^ = D k``, the sums of x^
+    and h^ times signs or integers can be made by adders of limited width, or exact; each sum is multiplied by its
+    factor or step and all are added up exactly::
 
         z_k = a_xk S(x^ . sx_k) + a_hk S(h^ . sh_k) + b_k                     S by the nodes of ``sums``
+        z_k = D_xk S(x^ . kx_k) + D_hk S(h^ . kh_k) + b_k
 
     Parameters
     ----------
@@ -57,8 +61,9 @@ class LstmSpec:
     sigmoid, tanh
         The activation functions.
     sums
-        In which order the products of x^ and of h^ with signs are added, and what each adder does; for words times
-        weights of one level. None where every sum is exact.
+        In which order the products of x^ and of h^ with signs or integers are added, and what each adder does; for
+        words times weights of one level or with a step, and there must be one for the latter. None where sums are made
+        of reconstructed weights, exactly.
     rounding, overflow
         The rule where z and c^ are narrowed to the input of an activation function.
 
@@ -74,8 +79,8 @@ class LstmSpec:
     h: Quantity
     c: Quantity
     gates: GateSpecs
-    wx: GateSpecs
-    wh: GateSpecs
+    wx: WeightSpecs
+    wh: WeightSpecs
     b: GateSpecs
     sigmoid: PwlSpec
     tanh: PwlSpec
@@ -109,6 +114,8 @@ class LstmSpec:
             )
         if self.sums is not None:
             self._check_sums()
+        elif isinstance(self.wx[0], StepSpec) or isinstance(self.wh[0], StepSpec):
+            raise ValueError("Sums of an LSTM layer must be given where weights have a step, not None")
         for k in range(4):
             _ = self.narrow_z(k)
         _ = self.narrow_c, self.c_raw_format, self.mac
@@ -121,9 +128,11 @@ class LstmSpec:
                 )
         for name, group in (("wx", self.wx), ("wh", self.wh)):
             for weight in group:
-                if not isinstance(weight, MlbSpec) or weight.levels != 1:
+                if isinstance(weight, FixedSpec) or (isinstance(weight, MlbSpec) and weight.levels > 1):
                     stored = f"{weight.levels} levels" if isinstance(weight, MlbSpec) else f"words {weight.format}"
-                    raise ValueError(f"Storage of {name} must be one level where sums are limited, not {stored}")
+                    raise ValueError(
+                        f"Storage of {name} must be one level or have a step where sums are limited, not {stored}"
+                    )
         if isinstance(self.b[0], MlbSpec):
             raise ValueError(f"Storage of b must be a word where sums are limited, not {self.b[0].levels} levels")
 
@@ -160,23 +169,26 @@ class LstmSpec:
             MlbDotSpec(n=self.hidden, x=self.h, w=self.wh[gate]),
         )
 
-    def sign_dots(self, gate: int) -> tuple[SignDotSpec, SignDotSpec]:
-        """The two sums of a gate by limited adders, over all features and over all hidden units."""
-        assert self.sums is not None
+    def integer_dots(self, gate: int) -> tuple[IntegerDotSpec, IntegerDotSpec]:
+        """The two sums of a gate by the nodes of ``sums``, over all features and over all hidden units."""
         return (
-            SignDotSpec(n=self.features, source=self.x.format, rule=self.sums),
-            SignDotSpec(n=self.hidden, source=self.h.format, rule=self.sums),
+            self._integer_dot(self.features, self.x, self.wx[gate]),
+            self._integer_dot(self.hidden, self.h, self.wh[gate]),
         )
+
+    def _integer_dot(self, n: int, x: Quantity, w: Weight) -> IntegerDotSpec:
+        assert self.sums is not None
+        return IntegerDotSpec(n=n, source=x.format, weight_bits=w.width, rule=self.sums)
 
     @property
     def overflows(self) -> bool:
         """Whether an adder of a limited sum can overflow for any x, h and weights."""
-        return self.sums is not None and any(node.overflows for dot in self.sign_dots(0) for node in dot.sum.nodes)
+        return self.sums is not None and any(node.overflows for dot in self.integer_dots(0) for node in dot.sum.nodes)
 
     def gate_sum(self, gate: int) -> ScaledSumSpec:
-        """z from the two sums by limited adders and the code of the bias, which is a word."""
-        sources = (*(dot.format for dot in self.sign_dots(gate)), self.b[gate].code_format)
-        scales = (d.w.bound << (self.z_frac - d.frac) for d in self.dots(gate))
+        """z from the two sums by the nodes of ``sums`` and the code of the bias, which is a word."""
+        sources = (*(dot.format for dot in self.integer_dots(gate)), self.b[gate].code_format)
+        scales = (d.w.unit << (self.z_frac - d.frac) for d in self.dots(gate))
         return ScaledSumSpec(sources=sources, factors=(*scales, 1 << self.bias_shift))
 
     def z_format(self, gate: int) -> Format:

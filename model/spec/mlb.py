@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from model.spec.fixed import FixedSpec, Format, Ints
+from model.spec.step_size import StepSpec
 from model.spec.steps import search_thresholds
 
 MAX_LEVELS = 5
@@ -71,9 +73,19 @@ class MlbSpec:
         return Format(self.levels, 0, signed=False)
 
     @property
+    def code_range(self) -> tuple[int, int]:
+        """The smallest and the largest code."""
+        return 0, self.code_format.max
+
+    @property
     def width(self) -> int:
         """Bits of a code."""
         return self.levels
+
+    @property
+    def unit(self) -> int:
+        """A number of which every reconstruction is a multiple; with one level and no offset the factor."""
+        return math.gcd(*self.factors, self.offset)
 
     @property
     def padding(self) -> int:
@@ -121,9 +133,10 @@ class MlbSpec:
 
 
 Quantity = MlbSpec | FixedSpec  #: how a quantity is stored: multi-level binarized, or as a fixed-point number
+Weight = Quantity | StepSpec  #: how a weight is: as any quantity, or as an integer times a step
 
 
-def binarized(quantity: Quantity) -> MlbSpec:
+def binarized(quantity: Weight) -> MlbSpec:
     """``quantity``, where only a binarized one will do.
 
     Raises

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from model.spec.fixed import FixedSpec, Format, Ints
 from model.spec.lstm import LARGEST_SUM, LstmSpec, sum_format
-from model.spec.mlb import MlbSpec, Quantity
+from model.spec.mlb import MlbSpec, Quantity, Weight
 from model.spec.product import MlbDotSpec
+from model.spec.step_size import StepSpec
 
 MAX_LAYERS = 8  #: LSTM layers of a network
 
@@ -41,7 +42,8 @@ class DenseSpec:
     classes
         Number of outputs; the class is the index of the largest logit, the lowest index on a tie.
     w, b
-        How weights and biases are stored; no offset, the same width and ``frac``.
+        How weights and biases are stored; no offset, the same ``frac``, and the same width unless weights are integers
+        times a step. Those are summed as integers, and the sum is multiplied by the step; h and b are words then.
     pool
         Which hidden state is read.
     max_steps
@@ -49,7 +51,7 @@ class DenseSpec:
     """
 
     classes: int
-    w: Quantity
+    w: Weight
     b: Quantity
     pool: Pool = Pool.LAST
     max_steps: int = 256
@@ -59,7 +61,10 @@ class DenseSpec:
             raise ValueError(f"Number of classes must be 2 to 4096, not {self.classes!r}")
         if self.w.frac != self.b.frac:
             raise ValueError(f"Fraction bits of b must be those of w ({self.w.frac}), not {self.b.frac!r}")
-        if self.w.code_format != self.b.code_format:
+        if isinstance(self.w, StepSpec):
+            if not isinstance(self.b, FixedSpec):
+                raise ValueError(f"Storage of b must be a word where w has a step, not {self.b.width} levels")
+        elif self.w.code_format != self.b.code_format:
             raise ValueError(f"Code of b must be as wide as that of w ({self.w.width}), not {self.b.width!r}")
         if self.w.offset or self.b.offset:
             raise ValueError(f"Offset of weights must be 0, not {self.w.offset or self.b.offset!r}")
@@ -104,6 +109,8 @@ class NetworkSpec:
                 )
             if above.x != below.h and not (isinstance(above.x, MlbSpec) and isinstance(below.h, FixedSpec)):
                 raise ValueError(f"Storage of x of layer {number} must be that of h of the one below, not another")
+        if isinstance(self.dense.w, StepSpec) and not isinstance(h := self.layers[-1].h, FixedSpec):
+            raise ValueError(f"Storage of h must be a word where the dense weights have a step, not {h.width} levels")
         _ = self.logit_format
 
     def x_source(self, layer: int) -> Format | None:
@@ -139,9 +146,9 @@ class NetworkSpec:
         """Passes of the dense layer that are summed up, at most."""
         return self.dense.max_steps if self.dense.pool is Pool.MEAN else 1
 
-    def weight_specs(self) -> dict[str, tuple[tuple[int, ...], tuple[Quantity, ...]]]:
+    def weight_specs(self) -> dict[str, tuple[tuple[int, ...], tuple[Weight, ...]]]:
         """Name -> (shape of the code array, how it is stored: one a gate, or one for all)."""
-        specs: dict[str, tuple[tuple[int, ...], tuple[Quantity, ...]]] = {}
+        specs: dict[str, tuple[tuple[int, ...], tuple[Weight, ...]]] = {}
         for layer, lstm in enumerate(self.layers):
             specs[of_layer("wx", layer)] = ((4, lstm.hidden, lstm.features), lstm.wx)
             specs[of_layer("wh", layer)] = ((4, lstm.hidden, lstm.hidden), lstm.wh)
@@ -156,13 +163,13 @@ class NetworkSpec:
         if set(weights) != set(specs):
             raise ValueError(f"Weight arrays must be {', '.join(specs)}, not {', '.join(sorted(weights))!r}")
         for name, (shape, stored) in specs.items():
-            array, dtype, number = weights[name], np.dtype(stored[0].dtype), stored[0].code_format
+            array, dtype, (low, high) = weights[name], np.dtype(stored[0].dtype), stored[0].code_range
             if array.dtype != dtype or array.shape != shape:
                 raise ValueError(f"Weights {name} must be {dtype} of shape {shape}, not {array.dtype} {array.shape}")
-            if int(array.max()) > number.max:
-                raise ValueError(f"Weights {name} must be codes below {number.max + 1}, not {int(array.max())!r}")
-            if int(array.min()) < number.min:
-                raise ValueError(f"Weights {name} must be codes from {number.min} on, not {int(array.min())!r}")
+            if int(array.max()) > high:
+                raise ValueError(f"Weights {name} must be codes below {high + 1}, not {int(array.max())!r}")
+            if int(array.min()) < low:
+                raise ValueError(f"Weights {name} must be codes from {low} on, not {int(array.min())!r}")
         for name, bound in self._sum_bounds(weights).items():
             if bound > LARGEST_SUM:
                 raise ValueError(f"Sums {name} must be at most {LARGEST_SUM} in size, not {bound!r}")
@@ -170,7 +177,7 @@ class NetworkSpec:
     def _sum_bounds(self, weights: Weights) -> dict[str, int]:
         """Largest size of z of each layer and of the logits with these weights, as stored integers."""
 
-        def sizes(spec: Quantity, codes: NDArray[np.integer]) -> NDArray[np.object_]:
+        def sizes(spec: Weight, codes: NDArray[np.integer]) -> NDArray[np.object_]:
             values = np.abs(spec.reconstruct(codes))
             return (values.sum(-1) if values.ndim == 2 else values).astype(object)  # exact, however large
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from model.spec.fixed import Format, Ints, NarrowSpec, Overflow
-from model.spec.mlb import MlbSpec, Quantity, binarized
+from model.spec.mlb import MlbSpec, Quantity, Weight, binarized
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +145,7 @@ class MlbDotSpec:
 
     n: int
     x: Quantity
-    w: Quantity
+    w: Weight
     weights: tuple[int, ...] | None = None
     bias: int = 0
 
@@ -160,8 +160,9 @@ class MlbDotSpec:
         if len(self.weights) != self.n:
             raise ValueError(f"Number of constant weights must be {self.n}, not {len(self.weights)!r}")
         for code in self.weights:
-            if not (number := self.w.code_format).min <= code <= number.max:
-                raise ValueError(f"Constant weight must be a code from {number.min} to {number.max}, not {code!r}")
+            low, high = self.w.code_range
+            if not low <= code <= high:
+                raise ValueError(f"Constant weight must be a code from {low} to {high}, not {code!r}")
 
     @property
     def gains(self) -> tuple[tuple[int, ...], ...]:

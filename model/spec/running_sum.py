@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from model.spec.adder_tree import AdderTreeSpec
 from model.spec.fixed import Format, Ints
-from model.spec.sign_dot import SignDotSpec
+from model.spec.integer_dot import IntegerDotSpec
 from model.spec.sums import SumSpec
 
 
@@ -22,7 +22,8 @@ class RunningSumSpec:
     dot
         The whole dot product.
     lanes
-        Terms a cycle: all of them, or whole units of the rule; terms past the last are zeros.
+        Terms a cycle: all of them, or whole units of the rule, unless only the total counts (``SumSpec.linear``); terms
+        past the last are zeros.
 
     Raises
     ------
@@ -30,13 +31,13 @@ class RunningSumSpec:
         If the lanes split a unit, or weights are constants and not all terms are lanes.
     """
 
-    dot: SignDotSpec
+    dot: IntegerDotSpec
     lanes: int
 
     def __post_init__(self) -> None:
         if not 1 <= self.lanes <= self.dot.n:
             raise ValueError(f"Lanes of a running sum must be 1 to {self.dot.n}, not {self.lanes!r}")
-        if self.beats > 1 and (self.dot.rule.unit is None or self.lanes % self.dot.rule.unit):
+        if self.beats > 1 and self.lanes % (self._unit or self.dot.n):
             raise ValueError(
                 f"Lanes of a running sum must be a multiple of its unit ({self.dot.rule.unit}), not {self.lanes!r}"
             )
@@ -49,19 +50,23 @@ class RunningSumSpec:
         return -(-self.dot.n // self.lanes)
 
     @property
-    def chunks(self) -> tuple[SignDotSpec, ...]:
+    def chunks(self) -> tuple[IntegerDotSpec, ...]:
         """The dot products of a cycle, whose sums are added one after the other to the total: one a unit."""
-        if self.beats == 1:
+        if self.beats == 1 or self._unit is None:
             return (self.dot,)
-        assert self.dot.rule.unit is not None
-        return (replace(self.dot, n=self.dot.rule.unit),) * (self.lanes // self.dot.rule.unit)
+        return (replace(self.dot, n=self._unit),) * (self.lanes // self._unit)
+
+    @property
+    def _unit(self) -> int | None:
+        """Terms whose sum is added to the total."""
+        return self.lanes if self.dot.rule.linear else self.dot.rule.unit
 
     @property
     def format(self) -> Format:
         """Format of the total, in every cycle."""
         return self.dot.format
 
-    def adder(self, chunk: SignDotSpec) -> AdderTreeSpec:
+    def adder(self, chunk: IntegerDotSpec) -> AdderTreeSpec:
         """The node that adds a chunk's sum to the total."""
         rule = SumSpec(width=self.dot.rule.width, overflow=self.dot.rule.overflow)
         number = self.format

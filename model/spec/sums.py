@@ -123,6 +123,11 @@ class SumSpec:
         return None if self.width is None else Format(self.width)
 
     @property
+    def exact(self) -> bool:
+        """Whether nodes change nothing: their results are sums."""
+        return self.width is None and not self.shift
+
+    @property
     def linear(self) -> bool:
         """Whether only the total counts, taken modulo ``2**width`` if there is one: the order does not matter."""
         return not self.shift and (self.width is None or self.overflow is Overflow.WRAP)

@@ -53,13 +53,14 @@ def intact(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=["binarized", "limited sums"])
+@pytest.fixture(scope="module", params=["binarized", "limited sums", "steps"])
 def either(request, intact, tmp_path_factory):
-    """The same, or one of words whose sums are limited."""
+    """The same, or one of words whose sums are limited, or of weights with a step."""
     if request.param == "binarized":
         return intact
     folder = tmp_path_factory.mktemp("limited") / "bundle"
-    save(make(Datapath.ARITHMETIC, family=Family.BLSTM, sums=SumSpec(width=9, unit=2)), folder)
+    family = Family.BLSTM if request.param == "limited sums" else Family.FIXED
+    save(make(Datapath.ARITHMETIC, family=family, sums=SumSpec(width=9, unit=2)), folder)
     return folder
 
 

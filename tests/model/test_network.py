@@ -31,6 +31,7 @@ from model.spec import (
     Pool,
     Rounding,
     Schedule,
+    StepSpec,
     TableSpec,
     ThresholdSpec,
     Weights,
@@ -49,6 +50,8 @@ def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarr
     def value(spec, code):
         if isinstance(spec, FixedSpec):
             return int(code)
+        if isinstance(spec, StepSpec):
+            return int(code) * spec.step
         signs = [1 if code >> (spec.levels - 1 - i) & 1 else -1 for i in range(spec.levels)]
         return spec.offset + sum(s * a for s, a in zip(signs, spec.factors, strict=True))
 
@@ -60,9 +63,11 @@ def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarr
 
     def dot(spec, x, w, sums=None):
         if sums is not None:
-            products = [value(spec.x, p) * (1 if value(spec.w, q) > 0 else -1) for p, q in zip(x, w, strict=True)]
-            return plain_sum(sums, products)[0] * spec.w.factors[0]
-        if isinstance(spec.x, FixedSpec) or isinstance(spec.w, FixedSpec):
+            stepped = isinstance(spec.w, StepSpec)
+            integers = [int(q) if stepped else 1 if value(spec.w, q) > 0 else -1 for q in w]
+            products = [value(spec.x, p) * q for p, q in zip(x, integers, strict=True)]
+            return plain_sum(sums, products)[0] * (spec.w.step if stepped else spec.w.factors[0])
+        if isinstance(spec.x, FixedSpec) or not isinstance(spec.w, MlbSpec):
             return sum(value(spec.x, p) * value(spec.w, q) for p, q in zip(x, w, strict=True))
         total = 0
         for a, row in enumerate(spec.gains):
@@ -203,17 +208,18 @@ def test_eval_equals_golden_in_every_named_value(choice, family):
 
 
 @settings(max_examples=20)
-@given(NETWORKS, SUMS)
-def test_saturations_are_those_of_the_rule(choice, sums):
-    network, x = random_network(**choice, family=Family.BLSTM, sums=sums)
+@given(NETWORKS, SUMS, st.sampled_from([{"family": Family.BLSTM}, {"family": Family.FIXED, "bits": 3}]))
+def test_saturations_are_those_of_the_rule(choice, sums, family):
+    network, x = random_network(**choice, **family, sums=sums)
     spec, weights, samples = network.spec(), network.weights(), stored(network, x)
     found, trace = saturations(spec, weights, samples), run(spec, weights, samples)
     assert list(found) == [f"{name}_l{n}" for n in range(len(spec.layers)) for name in "xh"]
     for number, (lstm, layer) in enumerate(zip(spec.layers, trace.layers, strict=True)):
         before = np.concatenate([np.zeros_like(layer.h[:, :1]), layer.h[:, :-1]], 1)
-        for name, values, dot in zip("xh", (layer.x, before), lstm.sign_dots(0), strict=True):
-            signs = 2 * weights[f"w{name}_l{number}"].astype(np.int64) - 1  # (gates, hidden, inputs)
-            products = np.moveaxis(values[:, :, None, None] * signs, -1, 0)
+        for name, values, dot in zip("xh", (layer.x, before), lstm.integer_dots(0), strict=True):
+            codes = weights[f"w{name}_l{number}"].astype(np.int64)  # (gates, hidden, inputs)
+            integers = 2 * codes - 1 if family["family"] is Family.BLSTM else codes
+            products = np.moveaxis(values[:, :, None, None] * integers, -1, 0)
             expected = sums.saturations(list(products)).sum((1, 2))
             assert np.array_equal(found[f"{name}_l{number}"], expected)
             assert len(nodes(lstm, name)) == len(expected)

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from model import bundle, golden, run, training
+from model import bundle, checkpoint, golden, run, training
 from model.config import TrainConfig, TrainingError
 from model.data import Dataset
-from model.family import FACTOR_RULES, FactorRule, Family
+from model.family import FACTOR_RULES, STEPPED, FactorRule, Family
 from model.layers import MlbNetwork
 from model.run import predictions
 from model.scaling import Scaling
-from model.spec import FixedSpec, Folding, MlbSpec, Pool
-from model.training import Trained, train
+from model.spec import FixedSpec, Folding, MlbSpec, Pool, StepSpec, SumSpec
+from model.training import Trained, train, untrained
 from model.workflow import train_to_bundle
 from tests.sentences import is_one_sentence
 
@@ -179,19 +179,43 @@ def test_every_family_is_trained(tmp_path, family):
         assert figures["accuracy_golden_val"] == figures["accuracy_float_val"]
     network = bundle.load(tmp_path / "bundle").network
     (lstm,), dense = network.layers, network.dense
-    stored = {"x": (lstm.x,), "wx": lstm.wx, "wh": lstm.wh}
-    stored["rest"] = (lstm.h, lstm.c, *lstm.gates, *lstm.b, dense.w, dense.b)
+    stored = {"x": (lstm.x,), "wx": lstm.wx, "wh": lstm.wh, "dense_w": (dense.w,)}
+    stored["rest"] = (lstm.h, lstm.c, *lstm.gates, *lstm.b, dense.b)
     binarized = {Family.B_LSTM: {"x", "wx"}, Family.BLSTM: {"wx", "wh"}, Family.MUBINN1: {"x", "wx"}}
     binarized[Family.MUBINN2] = set(stored)
     for name, quantities in stored.items():
+        kind = MlbSpec if name in binarized.get(family, ()) else FixedSpec
         for quantity in quantities:
-            assert isinstance(quantity, MlbSpec if name in binarized.get(family, ()) else FixedSpec)
+            assert isinstance(quantity, StepSpec if name in STEPPED.get(family, ()) else kind)
+            if isinstance(quantity, StepSpec):
+                assert (quantity.bits, quantity.step.bit_count()) == (3, 1)
             if isinstance(quantity, MlbSpec):
                 assert quantity.levels == (1 if family in (Family.B_LSTM, Family.BLSTM) else 2)
-                assert all(a.bit_count() == 1 for a in quantity.factors)
+                assert all(a.bit_count() == 1 for a in quantity.factors) or rule is FactorRule.FREE
                 assert family is not Family.B_LSTM or (quantity.factors, quantity.frac) == ((1,), 0)
                 assert family is not Family.MUBINN1 or len(set(quantity.factors)) == 2
     assert network.source.width == (32 if family is Family.FIXED32 else 8)
+
+
+def test_steps_are_found_again_after_every_epoch(tmp_path):
+    """They are those of the masters as each epoch leaves them, also of a run that was broken off."""
+    config = dataclasses.replace(CONFIG, family=Family.FIXED, adders=SumSpec(width=None))
+    with pytest.raises(KeyboardInterrupt):
+        train(config, DATA, tmp_path, stop_after("exact", 2))
+    seen = []
+    train(config, DATA, tmp_path, lambda phase, *_: seen.append(phase))
+    assert seen == ["exact"]
+    phase, network = checkpoint.load(tmp_path / "checkpoint.pt", "phases")["phases"]["exact"], untrained(config, DATA)
+    before = network.state_dict()["factors.wx_l0.stored"].clone()
+    for state in (phase["last"], phase["best"]):
+        network.load_state_dict(state)
+        stored = {name: value.clone() for name, value in network.state_dict().items() if name.endswith(".stored")}
+        network.adapt()
+        assert list(stored) == [f"factors.{name}.stored" for name in ("wx_l0", "wh_l0", "dense_w")]
+        assert all(torch.equal(network.state_dict()[name], value) for name, value in stored.items())
+        assert not torch.equal(stored["factors.wx_l0.stored"], before)
+    whole = train(config, DATA, tmp_path / "whole", silent)
+    assert equal(whole, train(config, DATA, tmp_path, silent))
 
 
 def test_the_best_epoch_is_kept(tmp_path, monkeypatch):

@@ -11,12 +11,12 @@ from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.spec import AdderTreeSpec, Format, Order, Overflow, SignDotSpec, SumSpec
+from model.spec import AdderTreeSpec, Format, IntegerDotSpec, Order, Overflow, SumSpec
 from model.sums import saturation_counts
 from rtl.adder_tree import AdderTree
 from rtl.compressor import FinalAdder
+from rtl.integer_dot import IntegerDot
 from rtl.saturation_counter import SaturationCounter
-from rtl.sign_dot import SignDot
 from rtl.verilog import emit
 from sim.vectors import unit_vectors
 from tests.rtl.units import check, simulate
@@ -87,21 +87,23 @@ def test_flags_say_which_nodes_saturate(spec, stages, final, prune):
 
 
 @st.composite
-def sign_dots(draw: st.DrawFn) -> SignDotSpec:
-    n = draw(st.integers(1, 8))
-    return SignDotSpec(
+def integer_dots(draw: st.DrawFn) -> IntegerDotSpec:
+    n, bits = draw(st.integers(1, 8)), draw(st.integers(1, 8))
+    codes = st.integers(*IntegerDotSpec(n=1, source=Format(1), weight_bits=bits).codes)
+    return IntegerDotSpec(
         n=n,
         source=draw(st.builds(Format, st.integers(1, 8), st.just(0), st.booleans())),
-        weights=draw(st.none() | st.lists(st.integers(0, 1), min_size=n, max_size=n).map(tuple)),
+        weight_bits=bits,
+        weights=draw(st.none() | st.lists(codes, min_size=n, max_size=n).map(tuple)),
         bias=draw(st.just(0) | st.integers(-300, 300)),
         rule=draw(st.integers(1, 12).flatmap(rules)),
     )
 
 
-@settings(max_examples=60)
-@given(sign_dots(), STAGES, FINALS)
-def test_a_dot_product_with_signs(spec, stages, final):
-    check(SignDot(spec, stages, final), count=60)
+@settings(max_examples=100)
+@given(integer_dots(), STAGES, FINALS)
+def test_a_dot_product_with_weights_of_few_bits(spec, stages, final):
+    check(IntegerDot(spec, stages, final), count=60)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_a_dot_product_with_signs(spec, stages, final):
 )
 def test_what_a_dot_product_with_signs_cannot_be(change, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
-        SignDotSpec(**{"n": 3, "source": Format(8), **change})
+        IntegerDotSpec(**{"n": 3, "source": Format(8), **change})
 
 
 def count_in_hardware(unit: SaturationCounter, rows: list[list[int]], valid: list[int], clear_at: int) -> list[int]:

@@ -10,7 +10,7 @@ from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.spec import Format, RunningSumSpec, ScaledSumSpec, SignDotSpec, SumSpec
+from model.spec import Format, IntegerDotSpec, RunningSumSpec, ScaledSumSpec, SumSpec
 from rtl.running_sum import RunningSum
 from rtl.scaled_sum import ScaledSum
 from scripts.check_random import SUMS
@@ -51,7 +51,7 @@ def running_sums(draw: st.DrawFn) -> RunningSumSpec:
     units = draw(st.integers(1, 3))
     lanes = n if rule.unit is None or rule.unit * units > n else rule.unit * units
     weights = draw(st.none() | st.lists(st.integers(0, 1), min_size=n, max_size=n).map(tuple)) if lanes == n else None
-    return RunningSumSpec(dot=SignDotSpec(n=n, source=Format(6), weights=weights, rule=rule), lanes=lanes)
+    return RunningSumSpec(dot=IntegerDotSpec(n=n, source=Format(6), weights=weights, rule=rule), lanes=lanes)
 
 
 @settings(max_examples=60)
@@ -83,7 +83,7 @@ def test_a_scaled_sum(terms, stages):
 
 
 def test_what_cannot_be_built_is_refused_in_a_sentence():
-    dot = SignDotSpec(n=6, source=Format(8), rule=SumSpec(unit=2))
+    dot = IntegerDotSpec(n=6, source=Format(8), rule=SumSpec(unit=2))
     for lanes, words in (
         (0, "Lanes of a running sum must be 1 to 6, not 0"),
         (7, "Lanes of a running sum must be 1 to 6, not 7"),
@@ -91,7 +91,7 @@ def test_what_cannot_be_built_is_refused_in_a_sentence():
     ):
         with pytest.raises(ValueError, match=f"^{words}$"):
             RunningSumSpec(dot=dot, lanes=lanes)
-    constant = SignDotSpec(n=2, source=Format(8), weights=(0, 1), rule=SumSpec(unit=1))
+    constant = IntegerDotSpec(n=2, source=Format(8), weights=(0, 1), rule=SumSpec(unit=1))
     with pytest.raises(ValueError, match=r"^Lanes of a running sum with constants must be all 2, not 1$"):
         RunningSumSpec(dot=constant, lanes=1)
     with pytest.raises(ValueError, match=r"^Factors of a scaled sum must be one a number, not 2$"):

@@ -68,8 +68,17 @@ def test_every_named_value_is_equal(choice, pe, simd, stall, simulator, tmp_path
         ),
         ({"family": Family.MUBINN1, "word": Format(10, 6), "a": 2, "w": 3, "hidden": 5}, 2, 3, 0.2, WeightStorage.LOAD),
         ({"family": Family.MUBINN2, "factors": FactorRule.POW2, "a": 2, "w": 3}, 2, 4, 0.0, WeightStorage.ROM),
+        ({"family": Family.FIXED, "bits": 2, "hidden": 5, "pool": Pool.MEAN}, 2, 3, 0.3, WeightStorage.LOAD),
+        ({"family": Family.FIXED, "bits": 3, "hidden": 2, "gain": 6.0}, 2, 99, 0.0, WeightStorage.CONST),
+        (
+            {"family": Family.FIXED, "bits": 5, "factors": FactorRule.POW2, "sums": SumSpec(width=10, unit=2)},
+            2,
+            4,
+            0.2,
+            WeightStorage.READMEMH,
+        ),
     ],
-    ids=["fixed32", "b_lstm", "mubinn1", "mubinn2"],
+    ids=["fixed32", "b_lstm", "mubinn1", "mubinn2", "ternary", "constant integers", "limited sums of integers"],
 )
 def test_every_family_is_equal(choice, pe, simd, stall, storage, simulator, tmp_path):
     network, x = random_network(**choice)

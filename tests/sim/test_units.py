@@ -15,7 +15,7 @@ SMALL = {
     "xnor_dot": ["n=19"],
     "mlb_dot": ["n=5"],
     "adder_tree": ["n=5", "width=6"],
-    "sign_dot": ["n=6", "width=4", "node=6"],
+    "integer_dot": ["n=6", "width=4", "node=6"],
     "sign_matrix": ["outputs=5", "inputs=6"],
 }
 
