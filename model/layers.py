@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from model.cell import LstmFunction, binarize, fixed_point, plain_lstm
+from model.exact import check_exact, weight_codes
 from model.factors import Factors, SearchedFactors
 from model.family import ADDERS, BINARIZED, STEPPED, FactorRule, Family, NumberChoice
 from model.float_network import FloatNetwork
@@ -18,17 +19,13 @@ from model.gate_product import LimitedProduct, Product
 from model.spec import (
     DenseSpec,
     LstmSpec,
-    MlbSpec,
     NetworkSpec,
     Pool,
-    StepSpec,
     SumSpec,
-    Weight,
     Weights,
     of_layer,
 )
 from model.steps import Steps
-from model.stepsize.quantizer import codes
 
 GROUPS = {"gates": 4, "wx": 4, "wh": 4, "b": 4}  #: quantities that have factors for each gate
 
@@ -222,7 +219,7 @@ class MlbNetwork(nn.Module):
         for name, (_, stored) in self.spec().weight_specs().items():
             master = self.masters[name].detach().double()
             groups = list(master) if len(stored) == 4 else [master]
-            arrays = [_codes(spec, group) for spec, group in zip(stored, groups, strict=True)]
+            arrays = [weight_codes(spec, group) for spec, group in zip(stored, groups, strict=True)]
             codes[name] = (np.stack(arrays) if len(stored) == 4 else arrays[0]).astype(stored[0].dtype)
         return codes
 
@@ -270,7 +267,7 @@ class MlbNetwork(nn.Module):
         if not self.training and not lstm.binarized:
             h_bound = lstm.h.bound * 2.0**-lstm.h.frac
             bound = wx.abs().sum(-1) * x_hat.abs().max() + wh.abs().sum(-1) * h_bound + b.abs()
-            _check_exact(named("z"), bound, lstm.z_frac)
+            check_exact(named("z"), bound, lstm.z_frac)
         of_x, of_h = (self._product(lstm, name, layer, w) for name, w in (("x", wx), ("h", wh)))
         zx = of_x(x_hat.flatten(0, 1)).view(*x_hat.shape[:2], -1) + b.flatten()
         c, h = (a[name][0] if name in a else None for name in ("c", "h"))
@@ -306,21 +303,5 @@ class MlbNetwork(nn.Module):
         states = h if self.pool is Pool.MEAN else h[-1:]
         if not self.training and "dense_w" not in self.factors:
             frac = self.spec().dense_dot.frac
-            _check_exact("logits", states.detach().abs().sum(0) @ w.abs().T + len(states) * b.abs(), frac)
+            check_exact("logits", states.detach().abs().sum(0) @ w.abs().T + len(states) * b.abs(), frac)
         return states.sum(0) @ w.T + len(states) * b
-
-
-def _codes(spec: Weight, master: Tensor) -> np.ndarray:
-    """Codes of float64 weights, as ``eval()`` uses them."""
-    if isinstance(spec, StepSpec):
-        return codes(master, spec.step * 2.0**-spec.frac, spec.bits).numpy()
-    if isinstance(spec, MlbSpec):
-        # Floored to a finer grid than the factors', a master keeps its side of every decision threshold.
-        return spec.quantize(np.floor(np.ldexp(master.numpy(), 40)).astype(np.int64), 40)
-    return (fixed_point(master, spec) * 2.0**spec.frac).long().numpy()
-
-
-def _check_exact(name: str, bound: Tensor, frac: int) -> None:
-    """Raise ValueError unless sums of at most this size are exact in float64, whatever their order."""
-    if (largest := bound.max().item()) >= 2.0 ** (53 - frac):
-        raise ValueError(f"Sums of {name} must be below {2.0 ** (53 - frac):g} to be exact, not {largest:g}")
