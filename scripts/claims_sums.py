@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from amaranth.hdl import Cat, Module, Mux, Value
+from amaranth.lib import data
+
 from model.spec import AdderTreeSpec, Format, IntegerDotSpec, Order, Overflow, PopcountSpec, SumSpec
 from rtl.adder_tree import AdderTree
 from rtl.integer_dot import IntegerDot
 from rtl.plain import PlainIntegerDot, PlainPopcount, PlainSum
 from rtl.popcount import Popcount
+from rtl.unit import Unit
 from scripts.claim import Claim
 
 
@@ -48,12 +52,43 @@ def trees() -> Iterator[Claim]:
             yield Claim(claim="pruned tree = tree with all clamps", size=size, optimized=AdderTree(spec), plain=whole)
 
 
+class Limited(Unit):
+    """A dot product that gets 0 in place of the most negative integer, which is no weight."""
+
+    x: data.View
+    w: data.View
+    o: Value
+
+    def __init__(self, dot: IntegerDot) -> None:
+        self.spec, self._dot = dot.spec, dot
+        super().__init__(dict(dot.signature.members.items()))
+
+    def build(self) -> Module:
+        m = Module()
+        m.submodules.dot = dot = self._dot
+        number = self.spec.weight_format
+        codes = [Mux(self.w[i] == number.min, 0, self.w[i])[: number.width] for i in range(self.spec.n)]
+        m.d.comb += [
+            *(dot.x.as_value().eq(self.x.as_value()), dot.w.as_value().eq(Cat(*codes))),
+            self.o.eq(dot.o),
+        ]
+        return m
+
+
 def integer_dots() -> Iterator[Claim]:
-    """Signs in the compressor of saturating nodes, against x or -x and comparisons."""
+    """Signs and integers in the compressor of saturating nodes, against products and comparisons."""
     for weights in (None, (1, 0, 0, 1, 0, 1)):
         spec = IntegerDotSpec(n=6, source=Format(4, 0, False), weights=weights, bias=-3, rule=SumSpec(width=6))
         size = f"6 numbers of 4 bits, {described(spec.rule)}{', constant weights' if weights else ''}"
         yield Claim(claim="integer dot = plain sum", size=size, optimized=IntegerDot(spec), plain=PlainIntegerDot(spec))
+    for bits, n, rule in ((2, 4, SumSpec(width=5)), (3, 3, SumSpec(width=6)), (5, 2, SumSpec(width=None))):
+        spec = IntegerDotSpec(n=n, source=Format(4), weight_bits=bits, rule=rule)
+        units = [Limited(dot) for dot in (IntegerDot(spec), PlainIntegerDot(spec))]
+        size = f"{n} numbers of 4 bits, weights of {bits}, {described(rule)}"
+        yield Claim(claim="integer dot = plain sum", size=size, optimized=units[0], plain=units[1])
+    spec = IntegerDotSpec(n=5, source=Format(6), weight_bits=5, weights=(-15, 7, 0, 1, 11), rule=SumSpec(width=9))
+    size = f"5 numbers of 6 bits, constant weights of 5, {described(spec.rule)}"
+    yield Claim(claim="integer dot = plain sum", size=size, optimized=IntegerDot(spec), plain=PlainIntegerDot(spec))
 
 
 def described(rule: SumSpec) -> str:
@@ -61,4 +96,6 @@ def described(rule: SumSpec) -> str:
     named = {"fan-in": rule.fan_in, "shift": rule.shift, "unit": rule.unit}
     default = {"fan-in": 2, "shift": 0, "unit": None}
     more = "".join(f", {name} {value}" for name, value in named.items() if value != default[name])
+    if rule.exact:
+        return "exact"
     return f"{rule.order} of {rule.width} bits{more}{', wrapping' if rule.overflow is Overflow.WRAP else ''}"

@@ -100,7 +100,7 @@ def integer_dots(draw: st.DrawFn) -> IntegerDotSpec:
     )
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(integer_dots(), STAGES, FINALS)
 def test_a_dot_product_with_weights_of_few_bits(spec, stages, final):
     check(IntegerDot(spec, stages, final), count=60)

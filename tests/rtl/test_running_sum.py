@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def totals(spec: RunningSumSpec, x: np.ndarray, w: np.ndarray, idle: list[bool],
 
     async def bench(ctx: Any) -> None:
         waits = iter(idle)
-        for numbers, signs in zip(x, w, strict=True):
+        for numbers, codes in zip(x, w, strict=True):
             for beat in range(beats):
                 if next(waits):
                     ctx.set(unit.valid, 0)
@@ -31,7 +32,7 @@ def totals(spec: RunningSumSpec, x: np.ndarray, w: np.ndarray, idle: list[bool],
                 lanes = slice(beat * spec.lanes, (beat + 1) * spec.lanes)
                 ctx.set(unit.x, numbers[lanes].tolist())
                 if spec.dot.weights is None:
-                    ctx.set(unit.w, signs[lanes].tolist())
+                    ctx.set(unit.w, codes[lanes].tolist())
                 ctx.set(unit.valid, 1)
                 ctx.set(unit.first, beat == 0)
                 await ctx.tick()
@@ -50,8 +51,11 @@ def running_sums(draw: st.DrawFn) -> RunningSumSpec:
     rule, n = draw(SUMS), draw(st.integers(1, 9))
     units = draw(st.integers(1, 3))
     lanes = n if rule.unit is None or rule.unit * units > n else rule.unit * units
-    weights = draw(st.none() | st.lists(st.integers(0, 1), min_size=n, max_size=n).map(tuple)) if lanes == n else None
-    return RunningSumSpec(dot=IntegerDotSpec(n=n, source=Format(6), weights=weights, rule=rule), lanes=lanes)
+    if rule.linear:
+        lanes = draw(st.integers(1, n))
+    dot = IntegerDotSpec(n=n, source=Format(6), weight_bits=draw(st.sampled_from([1, 1, 2, 3, 4])), rule=rule)
+    weights = draw(st.none() | st.lists(st.integers(*dot.codes), min_size=n, max_size=n).map(tuple))
+    return RunningSumSpec(dot=replace(dot, weights=weights) if lanes == n else dot, lanes=lanes)
 
 
 @settings(max_examples=60)
@@ -62,10 +66,10 @@ def test_beats_add_up_in_the_written_order(spec, more, random):
     source = spec.dot.source
     x = np.zeros((rows, beats * spec.lanes), np.int64)
     x[:, :n] = [[random.choice([source.min, source.max, random.randint(-9, 9)]) for _ in range(n)] for _ in x]
-    w = np.array([[random.randint(0, 1) for _ in range(beats * spec.lanes)] for _ in x])
+    w = np.array([[random.randint(*spec.dot.codes) for _ in range(beats * spec.lanes)] for _ in x])
     idle = [random.random() < 0.3 for _ in range(rows * beats)]
-    signs = None if spec.dot.weights else w[:, :n]
-    assert totals(spec, x, w, idle, beats) == spec.dot.compute(x[:, :n], signs).tolist()
+    codes = None if spec.dot.weights else w[:, :n]
+    assert totals(spec, x, w, idle, beats) == spec.dot.compute(x[:, :n], codes).tolist()
 
 
 @settings(max_examples=40)

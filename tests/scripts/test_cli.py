@@ -150,6 +150,24 @@ def test_info(trained, bundle):
     assert "LSTM 8 -> 4, dense -> 10" in run("info", bundle).stdout
 
 
+def test_weights_of_few_bits(tmp_path):
+    """Two layers of ternary weights on the whole road; info says what their products are."""
+    np.savez(tmp_path / "mine.npz", x=np.random.default_rng(0).normal(size=(60, 3, 2)), y=np.arange(60) % 2)
+    options = ["--layers", 2, "--hidden", 3, "--weights", "2bit", "--epochs", 2, "--epochs-float", 2]
+    made = answer("train", "--data", tmp_path / "mine.npz", *options, "--out", tmp_path / "run")
+    about = answer("info", made["bundle"])
+    assert (made["family"], about["family"], about["bits_of_a_weight"]) == ("fixed", "fixed", [2])
+    assert about["weight_bits"]["wx_l0"] == 4 * 3 * 2 * 2
+    assert about["ternary_products_per_step"] == 4 * 3 * (2 + 3 + 3 + 3)
+    assert about["xnor_operations_per_step"] == about["multiplications_per_step"] == 0
+    assert list(about["weight_steps"]) == ["wx_l0", "wh_l0", "wx_l1", "wh_l1", "dense_w"]
+    assert "ternary products a step" in run("info", made["bundle"]).stdout
+    found = answer("simulate", made["bundle"], "--simulator", choose_quick(), "--out", tmp_path / "simulation")
+    assert found["differing"] == 0
+    images = {Path(name).name for name in answer("rom", made["bundle"], "--out", tmp_path / "rom")["files"]}
+    assert {"lstm_weights_l1.hex", "dense_weights.hex"} < images
+
+
 def test_layers(tmp_path):
     """Two of them on the whole road."""
     np.savez(tmp_path / "mine.npz", x=np.random.default_rng(0).normal(size=(60, 3, 2)), y=np.arange(60) % 2)
@@ -341,9 +359,15 @@ NOTHING = "nothing/to/see"  #: a path that is not there
 #: command line -> words of the refusal; words with @ stand for paths
 BAD: dict[str, str] = {
     "train --family b_lstm --levels 1,1": "Option --levels must go with mubinn1 or mubinn2, not with b_lstm",
-    "train --family fixed32 --factors free": "Option --factors must go with blstm or mubinn1 or mubinn2, not with fix",
+    "train --family fixed32 --factors free": "Option --factors must go with fixed or blstm or mubinn1 or mubinn2, not",
     "train --family mubinn1 --factors free": "Factors of mubinn1 must be pow2, not 'free'",
     "train --family fixed32 --datapath table": "Datapath must be arithmetic, not 'table': Quantity must be binarized",
+    "train --family mubinn2 --weights 3bit": "Option --weights must go with fixed, not with mubinn2",
+    "train --weights 3bit --levels 3,3": "Option --levels must go with mubinn1 or mubinn2, not with fixed",
+    "train --weights 9bit": "Bits of a weight must be 2 to 8, not 9",
+    "train --weights 3": "Weights must be 2bit to 8bit, not '3'",
+    "train --weights ³bit": "Weights must be 2bit to 8bit, not '³bit'",
+    "train --weights 3bit --datapath table": "Datapath must be arithmetic, not 'table': Quantity must be binarized",
     "train --levels 0,3": "Number of activation levels must be 1 to 5, not 0",
     "train --levels 9,9": "Number of activation levels must be 1 to 5, not 9",
     "train --levels 3,6": "Number of weight levels must be 1 to 5, not 6",
@@ -362,7 +386,7 @@ BAD: dict[str, str] = {
     "train --simd 0": "Folding simd must be 1 to 8192, not 0",
     f"train --data {NOTHING}.npz": f"File must be an existing .npz archive, not '{NOTHING}.npz'",
     "train --data digitz": "Data must be digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands or a file en",
-    "train --adders 10": "Option --adders must go with blstm, not with mubinn2",
+    "train --adders 10": "Option --adders must go with blstm or fixed, not with mubinn2",
     "train --family blstm --adders wide": "Field width of a sum must be a number, not 'wide'",
     "train --family blstm --adders 0": "Node width of a sum must be 1 to 62 bits, not 0",
     "train --family blstm --levels 2,2": "Option --levels must go with mubinn1 or mubinn2, not with blstm",
