@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 
 from amaranth.hdl import Value
@@ -15,8 +14,6 @@ from rtl.logic import ONE, ZERO, Bit, Logic, LogicUnit
 from rtl.saturation import Word
 from rtl.shapes import shape_of
 from rtl.sum_nodes import SumNodes
-
-FORM = os.environ.get("FORM", "")
 
 
 class IntegerDot(LogicUnit):
