@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import Enum
 
-from model.family import FACTOR_RULES, FactorRule, Family
+from model.family import ADDERS, FACTOR_RULES, FactorRule, Family
 from model.spec import MAX_BITS, MAX_LAYERS, MAX_LEVELS, Pool, SumSpec
 
 
@@ -73,7 +73,7 @@ class TrainConfig:
     distill: float = 0.7
     temperature: float = 2.0
     jitter: int = 0
-    adders: SumSpec = SumSpec(width=16, unit=16)
+    adders: SumSpec = ADDERS[Family.BLSTM]
     epochs_adders: int = 20
     rate_adders: float = 1e-3
 

@@ -79,11 +79,8 @@ class MlbNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.features, self.hidden, self.classes, self.layers = features, hidden, classes, layers
-        self.pool, self.max_steps, self.numbers = (
-            pool,
-            max_steps,
-            numbers or NumberChoice.of(family, weight_bits=weight_bits),
-        )
+        self.pool, self.max_steps = pool, max_steps
+        self.numbers = numbers or NumberChoice.of(family, weight_bits=weight_bits)
         self.sums = sums or ADDERS.get(family)
         n = self.numbers
 

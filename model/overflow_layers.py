@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.spec import SumSpec
+from model.spec.step_size import largest_weight
 from model.straight_through import through
 from model.sum_conv import summed_convolution, windows_of
 from model.sums import saturation_counts, summed_product
@@ -62,7 +63,7 @@ class _OverflowLayer(nn.Module):
     @property
     def largest_weight(self) -> int:
         """Largest size of a weight as an integer."""
-        return max(1, (1 << (self.weight_bits - 1)) - 1)
+        return largest_weight(self.weight_bits)
 
     def integer_weight(self) -> Tensor:
         """The weights that multiply, shape of ``weight``: signs (0 is +1), or rounded and clamped."""

@@ -14,6 +14,7 @@ from torch import nn
 
 from model.overflow_layers import OverflowConv2d, OverflowLinear
 from model.spec import AdderTreeSpec, Format, SumSpec
+from model.spec.step_size import largest_weight
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d)
 _RECURRENT = (nn.RNN, nn.LSTM, nn.GRU)
@@ -66,7 +67,7 @@ class Rule:
     def largest(self) -> int:
         """Largest size of a product."""
         x = Format(self.activation_bits, signed=self.signed)
-        return max(-x.min, x.max) * max(1, (1 << (self.weight_bits - 1)) - 1)
+        return max(-x.min, x.max) * largest_weight(self.weight_bits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +124,7 @@ class Verdict:
     @property
     def can_overflow(self) -> bool:
         """Whether inputs and weights exist with which some node of the sum overflows: exact, by its ranges."""
-        return any(node.overflows for node in self._sum(self.rule.bits).nodes)
+        return self._sum(self.rule.bits).overflows
 
     @property
     def exact_bits(self) -> int:

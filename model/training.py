@@ -71,7 +71,7 @@ def train(
     network = untrained(config, data)
     network.warm_start(float_network, parts["train"][0])
     float_network.eval()
-    validation, unaware = dict(trained.validation), None
+    validation, unaware, epochs = dict(trained.validation), None, phases(config)
 
     def fit(phase: str, epochs: int, rate: float) -> None:
         adapt = network.adapt if config.family in STEPPED else lambda: None
@@ -80,16 +80,16 @@ def train(
     if config.family is Family.FIXED32:
         validation["mlb"] = score(network, *parts["val"])
     elif config.family in ADDERS:
-        network.sums = replace(config.adders, width=None, shift=0)
-        fit("exact", config.epochs, config.rate)
+        network.sums = config.adders.without_limits()
+        fit("exact", epochs["exact"], config.rate)
         network.sums = config.adders
         unaware = None if config.adders.exact else copy.deepcopy(network)
-        if any(lstm.overflows for lstm in network.spec().layers) or config.adders.shift:
-            fit("mlb", config.epochs_adders, config.rate_adders)
+        if any(lstm.inexact for lstm in network.spec().layers):
+            fit("mlb", epochs["mlb"], config.rate_adders)
         else:
             validation["mlb"] = validation["exact"]
     else:
-        fit("mlb", config.epochs, config.rate)
+        fit("mlb", epochs["mlb"], config.rate)
     return replace(
         trained,
         network=network,
@@ -97,6 +97,17 @@ def train(
         scaling=scaling.shifted(network.take_shift()),
         validation=validation,
     )
+
+
+def phases(config: TrainConfig) -> dict[str, int]:
+    """Epochs of the phases of a run, in their order; the last finds nothing to do where no adder ever overflows."""
+    float_only = {"float": config.epochs_float}
+    if config.family in (Family.FLOAT, Family.FIXED32):
+        return float_only
+    if config.family not in ADDERS:
+        return {**float_only, "mlb": config.epochs}
+    limited = {} if config.adders.exact else {"mlb": config.epochs_adders}
+    return {**float_only, "exact": config.epochs, **limited}
 
 
 def untrained(config: TrainConfig, data: Dataset) -> MlbNetwork:

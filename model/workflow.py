@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ _UNAWARE = ("accuracy_exact", "accuracy_unaware")
 def _without_training(network: MlbNetwork, config: TrainConfig, x: torch.Tensor, y: np.ndarray) -> dict[str, float]:
     """What the network that was trained with exact adders scores with those, and on the adders that overflow."""
     found = {}
-    for name, rule in zip(_UNAWARE, (replace(config.adders, width=None, shift=0), config.adders), strict=True):
+    for name, rule in zip(_UNAWARE, (config.adders.without_limits(), config.adders), strict=True):
         network.sums = rule
         found[name] = accuracy(predictions(network, x).numpy(), y)
     return found

@@ -15,7 +15,7 @@ from model.config import TrainConfig, TrainingError
 from model.data import load
 from model.family import ADDERS, FACTOR_RULES, STEPPED, FactorRule, Family
 from model.spec import MAX_BITS, Datapath, Folding, Pool, SumSpec
-from model.training import open_run, untrained
+from model.training import open_run, phases, untrained
 from model.workflow import train_to_bundle
 from scripts.console import DatapathChoice, Json, command, emit_json, err, out, percent, resolve, table
 from synth.liberty import find_liberty
@@ -187,13 +187,7 @@ def train(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err) as bar:
-        totals = {"float": epochs_float, "mlb": epochs}
-        if family in ADDERS:
-            limited = {} if config.adders.exact else {"mlb": epochs_adders}
-            totals = {"float": epochs_float, "exact": epochs, **limited}
-        if family in (Family.FLOAT, Family.FIXED32):
-            del totals["mlb"]
-        tasks = {phase: bar.add_task(PHASES[phase], total=total, state="") for phase, total in totals.items()}
+        tasks = {name: bar.add_task(PHASES[name], total=total, state="") for name, total in phases(config).items()}
 
         def progress(phase: str, done: int, of: int, loss: float, score: float) -> None:
             bar.update(tasks[phase], completed=done, state=f"loss {loss:.4f}, validation {percent(score)}")

@@ -75,6 +75,11 @@ class AdderTreeSpec:
         """Every node, in the order in which :meth:`SumSpec.walk` comes to it."""
         return self._propagated[0]
 
+    @property
+    def overflows(self) -> bool:
+        """Whether some node overflows for some values in the ranges."""
+        return any(node.overflows for node in self.nodes)
+
     @functools.cached_property
     def saturating(self) -> tuple[SumNode, ...]:
         """The nodes that saturate for some values in the ranges, in the same order."""

@@ -181,9 +181,11 @@ class LstmSpec:
         return IntegerDotSpec(n=n, source=x.format, weight_bits=w.width, rule=self.sums)
 
     @property
-    def overflows(self) -> bool:
-        """Whether an adder of a limited sum can overflow for any x, h and weights."""
-        return self.sums is not None and any(node.overflows for dot in self.integer_dots(0) for node in dot.sum.nodes)
+    def inexact(self) -> bool:
+        """Whether a node of ``sums`` drops bits, or can overflow for any x, h and weights."""
+        if self.sums is None or self.sums.exact:
+            return False
+        return self.sums.shift > 0 or any(dot.sum.overflows for dot in self.integer_dots(0))
 
     def gate_sum(self, gate: int) -> ScaledSumSpec:
         """z from the two sums by the nodes of ``sums`` and the code of the bias, which is a word."""

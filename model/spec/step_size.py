@@ -18,6 +18,11 @@ def top_code(bits: int) -> int:
     return (1 << (bits - 1)) - 1
 
 
+def largest_weight(bits: int) -> int:
+    """Largest size of a weight of so many bits: of a sign, which is one bit, 1."""
+    return 1 if bits == 1 else top_code(bits)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepSpec:
     """Uniform symmetric quantization (Shin, Boo, Sung) to ``M = 2**bits - 1`` levels::

@@ -127,6 +127,10 @@ class SumSpec:
         """Whether nodes change nothing: their results are sums."""
         return self.width is None and not self.shift
 
+    def without_limits(self) -> SumSpec:
+        """The same order, by nodes that change nothing."""
+        return replace(self, width=None, shift=0)
+
     @property
     def linear(self) -> bool:
         """Whether only the total counts, taken modulo ``2**width`` if there is one: the order does not matter."""
@@ -181,7 +185,7 @@ class SumSpec:
 
     def fold(self, summands: Sequence[ArrayLike]) -> Ints:
         """Golden function on a sequence, or an array of which the first axis is summed; values of any one shape."""
-        return self.walk([np.asarray(v, np.int64) for v in summands], self._node_at)
+        return self.walk([np.asarray(v, np.int64) for v in summands], self._node)
 
     def product(self, x: ArrayLike, w: ArrayLike) -> Ints:
         """Golden function of a matrix product: integers (..., terms) and (outputs, terms) in, sums (..., outputs) out.
@@ -191,7 +195,7 @@ class SumSpec:
         """
         x, w = np.asarray(x, np.int64), np.asarray(w, np.int64)
         if self.linear:
-            return self._node([x @ w.T], 0)
+            return self._node([x @ w.T])
         terms, bound = x.shape[-1], int(np.abs(x).max(initial=0)) * int(np.abs(w).max(initial=0))
         unit, block = self.unit or terms, 1
         if self.order is Order.TREE and not self.shift and self.limit is not None:
@@ -201,8 +205,8 @@ class SumSpec:
         for start in range(0, terms, unit):
             ends = range(start, min(start + unit, terms), block)
             blocks = [x[..., i : (end := min(i + block, start + unit))] @ w[:, i:end].T for i in ends]
-            chunks.append(self._chunk(blocks, -(-unit // block), self._node_at))
-        return self._joined(chunks, unit, self._node_at)
+            chunks.append(self._chunk(blocks, -(-unit // block), self._node))
+        return self._joined(chunks, unit, self._node)
 
     def saturations(self, summands: Sequence[ArrayLike]) -> Ints:
         """How many nodes of each level saturate; summands as for :meth:`fold`, result (levels, ...).
@@ -221,10 +225,8 @@ class SumSpec:
         self.walk(values, node)
         return counts
 
-    def _node_at(self, members: Sequence[Ints], shift: int, level: int) -> Ints:
-        return self._node(members, shift)
-
-    def _node(self, members: Sequence[Ints], shift: int) -> Ints:
+    def _node(self, members: Sequence[Ints], shift: int = 0, level: int = 0) -> Ints:
+        del level  # every level obeys the same rule
         total = sum(members[1:], members[0]) >> shift
         if self.limit is None:
             return total

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.spec import step_size
 from model.stepsize.errors import StepSizeError
 
 MIN_BITS, MAX_BITS = 2, 16
@@ -27,7 +28,7 @@ def top_code(bits: int) -> int:
     """
     if not isinstance(bits, int | np.integer) or isinstance(bits, bool) or not MIN_BITS <= bits <= MAX_BITS:
         raise StepSizeError(f"Bits of a weight must be {MIN_BITS} to {MAX_BITS}, not {bits!r}")
-    return (1 << (int(bits) - 1)) - 1
+    return step_size.top_code(int(bits))
 
 
 def codes(w: Tensor, step: Step, bits: int) -> Tensor:
