@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from model import data
 from model.data import DataError, Dataset, check_labels, load_file, open_archive
@@ -78,3 +80,9 @@ PRESETS: dict[str, Callable[[Path | None], Images]] = {
     "mnist": _mnist,
     "cifar10_subset": _cifar10_subset,
 }
+
+
+def part(images: Images, name: str, count: int | None) -> tuple[Tensor, Tensor]:
+    """The first ``count`` images of a split, all if None, and their labels."""
+    x, y = images.part(name)
+    return torch.from_numpy(x[:count]), torch.from_numpy(y[:count])

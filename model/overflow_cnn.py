@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-import torch
 from torch import Tensor, nn
 
 from model.overflow_layers import OverflowConv2d, OverflowLinear
@@ -166,10 +165,3 @@ def _norm(channels: int, config: CnnConfig) -> Sequence[nn.Module]:
     if config.norm is Norm.BATCH:
         return (StoredBatchNorm(channels, config.format),)
     return (ShiftNorm(channels, source=config.adders.limit or EXACT, target=config.format),)
-
-
-def decisions(network: nn.Module, x: Tensor, batch: int = 250) -> Tensor:
-    """Classes of images, in ``eval()``."""
-    network.eval()
-    with torch.no_grad():
-        return torch.cat([network(part).argmax(1) for part in x.split(batch)])

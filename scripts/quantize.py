@@ -12,7 +12,7 @@ from rich.table import Table
 
 from model.checkpoint import save
 from model.classifier import FitConfig
-from model.image_data import load
+from model.image_data import load, part
 from model.nonuniform.evaluate import Evaluator
 from model.nonuniform.finetune import finetune
 from model.nonuniform.picture import draw
@@ -25,10 +25,9 @@ from model.nonuniform.workflow import (
     compare,
     describe,
     hardware,
-    part,
     prepare,
-    write_json,
 )
+from model.spec.files import write_json
 from model.user_model import load_model
 from scripts.console import Json, UsageError, command, emit_json, err, given, out, percent, table
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from model.classifier import FitConfig
-from model.nonuniform.workflow import write_json
+from model.spec.files import write_json
 from model.stepsize.best_step import Per
 from model.stepsize.rounding import StepRule
 from model.stepsize.schemes import RetrainConfig, Scheme, Update

@@ -21,16 +21,17 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from torch import Tensor, nn
+from torch import nn
 
 from model.classifier import FitConfig, fit
-from model.image_data import Images, load
-from model.nonuniform.workflow import part, write_json
-from model.overflow_cnn import CnnConfig, Norm, decisions, on_adders, overflow_cnn, plain_config, rule_config
+from model.image_data import Images, load, part
+from model.overflow_cnn import CnnConfig, Norm, on_adders, overflow_cnn, plain_config, rule_config
 from model.regularizers import Kind, Regularizer
+from model.run import score as accuracy
 from model.spec import SumSpec
+from model.spec.files import write_json
 from scripts.console import UsageError, command, err, out
-from scripts.table_accuracy import spread
+from scripts.runs import spread
 
 RULE = "K3S1C16"
 NETWORKS: dict[str, Callable[..., CnnConfig]] = {
@@ -112,11 +113,6 @@ class Runs:
         if run.bits is None and not run.float_weights:
             found |= {str(bits): accuracy(on_adders(network, SumSpec(width=bits)), x, y) for bits in EVALUATED}
         return found
-
-
-def accuracy(network: nn.Module, x: Tensor, y: Tensor) -> float:
-    """Share of right decisions."""
-    return float((decisions(network, x) == y).float().mean())
 
 
 def table(title: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

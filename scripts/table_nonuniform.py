@@ -20,13 +20,14 @@ from torch import nn
 
 from model.classifier import FitConfig, fit
 from model.cnn import digits_net, folded, lenet, small_vgg
-from model.image_data import Images, load
+from model.image_data import Images, load, part
 from model.nonuniform.evaluate import Evaluator
 from model.nonuniform.finetune import finetune
 from model.nonuniform.picture import draw
 from model.nonuniform.schemes import Scheme
 from model.nonuniform.stored import Half, Storage
-from model.nonuniform.workflow import Prepared, Settings, describe, part, prepare, write_json
+from model.nonuniform.workflow import Prepared, Settings, describe, prepare
+from model.spec.files import write_json
 from scripts.console import UsageError, command, err, out
 from scripts.table_accuracy import spread
 

@@ -23,7 +23,7 @@ from torch import nn
 
 from model import image_data, text_data
 from model.classifier import FitConfig
-from model.nonuniform.workflow import write_json
+from model.spec.files import write_json
 from model.stepsize.layers import find_layers
 from model.stepsize.networks import CharacterLstm, cnn_c, cnn_l, cnn_v, feedforward
 from model.stepsize.retrain import retrain, train_float

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from model.image_data import Images
+from model.image_data import Images, part
 from model.nonuniform.centroids import Rule, lloyd_centroids, optimal_centroids, squared_error
 from model.nonuniform.evaluate import Evaluator, calibrate, fix_weights
 from model.nonuniform.hooks import QuantizationError, find_layers
 from model.nonuniform.memory import FLOAT_BITS, layer_bits, normalized, total_bits
 from model.nonuniform.schemes import ENQS, KNQS, Quantizer, Scheme, sqnr
 from model.nonuniform.stored import Half, Storage, Stored, check_q_bits
-from model.spec.files import replacing
 from model.spec.nonuniform import LayersSpec
 from model.spec.nonuniform_file import save as save_layers
 from model.user_model import short
@@ -160,15 +157,3 @@ def hardware(scheme: Scheme, choice: Sequence[Stored], names: Sequence[str], pat
         return False
     save_layers(path, LayersSpec(layers=tuple(stored.spec for stored in choice)), names)  # type: ignore[arg-type]
     return True
-
-
-def write_json(found: dict[str, Any], path: Path) -> None:
-    """Write plain values; an older file is replaced only when the new one is complete."""
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-
-
-def part(images: Images, name: str, count: int | None) -> tuple[Tensor, Tensor]:
-    """The first ``count`` images of a split, all if None, and their labels."""
-    x, y = images.part(name)
-    return torch.from_numpy(x[:count]), torch.from_numpy(y[:count])

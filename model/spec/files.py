@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -27,3 +29,9 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(found: dict[str, Any], path: Path) -> None:
+    """Write plain values; an older file is replaced only when the new one is complete."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

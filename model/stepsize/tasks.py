@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from model import image_data, text_data
 from model.classifier import FitConfig, augmented, digest
-from model.image_data import Images
+from model.image_data import Images, part
 from model.stepsize.errors import StepSizeError
 from model.text_data import Text
 from model.user_model import short
@@ -67,11 +67,8 @@ class ImageTask:
 
     def __init__(self, images: Images, training: int | None = None) -> None:
         self.name, self.classes = images.name, images.classes
-        self._parts = {}
-        for split in ("train", "val", "test"):
-            x, y = images.part(split)
-            count = training if split == "train" else None
-            self._parts[split] = torch.from_numpy(x[:count]), torch.from_numpy(y[:count])
+        counts = {"train": training, "val": None, "test": None}
+        self._parts = {split: part(images, split, count) for split, count in counts.items()}
         self.identity = digest(*(each for pair in self._parts.values() for each in pair))
         self.inputs = images.x[0].size
 

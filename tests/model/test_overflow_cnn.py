@@ -11,14 +11,12 @@ import torch
 from torch import nn
 
 from model.classifier import FitConfig, fit
-from model.image_data import load
-from model.nonuniform.workflow import part
+from model.image_data import load, part
 from model.overflow_cnn import (
     CnnConfig,
     Norm,
     Pixels,
     StoredBatchNorm,
-    decisions,
     on_adders,
     overflow_cnn,
     plain_config,
@@ -29,6 +27,7 @@ from model.overflow_cnn import (
 from model.overflow_layers import OverflowConv2d, OverflowLinear
 from model.pipeline_rule import Rule, check
 from model.regularizers import Kind, Regularizer, binarized_weights
+from model.run import predictions
 from model.shift_norm import ShiftNorm
 from model.spec import Format, SumSpec
 
@@ -118,7 +117,7 @@ def test_other_adders_change_the_sums_and_nothing_else():
     assert [layer.spec.width for layer in layers] == [6] * 9
     assert {module.source for module in narrow if isinstance(module, ShiftNorm)} == {Format(6)}
     assert all(torch.equal(a, b) for a, b in zip(exact.parameters(), narrow.parameters(), strict=True))
-    assert torch.equal(decisions(exact, x, batch=3), exact(x).argmax(1))
+    assert torch.equal(predictions(exact, x, batch=3), exact(x).argmax(1))
 
 
 def test_it_learns_through_adders_of_8_bits_and_regularizers_pull_weights_to_one():
@@ -131,7 +130,7 @@ def test_it_learns_through_adders_of_8_bits_and_regularizers_pull_weights_to_one
         weight = list(binarized_weights(network))[1].detach().clamp(-1, 1)
         found.append(float((1 - weight.square()).mean()))
         if penalty is None:
-            assert (decisions(network, x) == y).float().mean() > 0.5
+            assert (predictions(network, x) == y).float().mean() > 0.5
     assert found[1] < found[0]
     assert found[2] < found[0]
 

@@ -11,9 +11,8 @@ import torch
 
 from model.classifier import FitConfig, fit
 from model.cnn import digits_net
-from model.image_data import load
+from model.image_data import load, part
 from model.nonuniform import EnqSpec, KnqSpec
-from model.nonuniform.workflow import part
 from model.spec.nonuniform_file import load as load_layers
 from tests.scripts.test_cli import answer, files, refusal, run
 
