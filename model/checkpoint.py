@@ -30,7 +30,7 @@ def load(path: Path, *fields: str) -> dict[str, Any]:
         with zipfile.ZipFile(path) as archive:  # PyTorch does not check its own checksums
             if damaged := archive.testzip():
                 raise zipfile.BadZipFile(damaged)
-        stored = torch.load(path, weights_only=True)
+        stored = torch.load(path, map_location="cpu", weights_only=True)
         return {**stored, **{name: dict(stored[name]) for name in fields}}
     except Exception:  # a damaged archive shows in many ways
         raise TrainingError(f"Checkpoint must be a readable one, not {str(path)!r}; remove it to begin again") from None

@@ -104,7 +104,7 @@ def fit(
 def augmented(x: Tensor, config: FitConfig, chance: torch.Generator) -> Tensor:
     """A batch, moved and mirrored at random."""
     if config.flip:
-        mirrored = torch.rand(len(x), generator=chance) < 0.5
+        mirrored = (torch.rand(len(x), generator=chance) < 0.5).to(x.device)
         x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
     if config.shift:
         down, right = torch.randint(0, 2 * config.shift + 1, (2,), generator=chance).tolist()

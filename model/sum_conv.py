@@ -20,6 +20,8 @@ from model.sums import Wrapped, largest_size, summed_product
 #: The compiled pass computes with 16 bits: no number on the way may be larger.
 MOST = (1 << 15) - 1
 MOST_WIDTH = 14
+#: A GPU multiplies float32 in convolutions with so many significant bits, unless told otherwise.
+GPU_BITS = 11
 
 Pair = tuple[int, int]
 
@@ -61,7 +63,8 @@ def summed_convolution(
     found, last = _filled(found), None if last is None else _filled(last)
     most, terms, kernel_size = largest_size(w), w[0].numel() + (bias is not None), (w.shape[2], w.shape[3])
     program = sum_program(spec, terms, found * most, last)
-    if not (x.dtype == w.dtype and x.is_floating_point() and holds(x.dtype, program.size)):
+    rounded = x.device.type != "cpu" and max(found, most).bit_length() > GPU_BITS
+    if rounded or not (x.dtype == w.dtype and x.is_floating_point() and holds(x.dtype, program.size)):
         return _by_windows(x, w, spec, bias, x_max, stride, dilation)
     if program.plain:
         return functional.conv2d(x, w, bias, stride, 0, dilation)

@@ -3,6 +3,7 @@
 Example: python -m scripts.bench_overflow --json
 Every round times the plain product, ours and the naive way one after the other; medians count. The naive way is the
 Hadamard product and the tree, level by level (the simulation of Li et al., who report 5.2 times the plain product).
+On a CPU it is CPU time that counts, on a GPU the time until all that was asked of it is done.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.device import named, on
 from model.overflow_layers import OverflowConv2d
 from model.sums import SumSpec, summed_product
 from scripts.console import Json, command, emit_json, err, out
@@ -98,26 +100,38 @@ def plain_product(x: Tensor, w: Tensor, spec: SumSpec) -> Tensor:
     return functional.linear(x, w)
 
 
-def medians(ways: Sequence[Callable[[], object]], rounds: Sequence[int]) -> list[float]:
-    """Median seconds of CPU of each way, by so many rounds of it; the ways take turns."""
+def now(device: torch.device) -> float:
+    """Seconds, for differences: of CPU time, or, when a GPU has done all that was asked of it, of time."""
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def medians(ways: Sequence[Callable[[], object]], rounds: Sequence[int], device: torch.device) -> list[float]:
+    """Median seconds of each way, by so many rounds of it; the ways take turns."""
     taken: list[list[float]] = [[] for _ in ways]
     for turn in range(max(rounds) + WARM_UP):
         for way, times, most in zip(ways, taken, rounds, strict=True):
             if len(times) < most:
-                start = time.process_time()
+                start = now(device)
                 way()
+                taken_s = now(device) - start
                 if turn >= min(WARM_UP, most):
-                    times.append(time.process_time() - start)
+                    times.append(taken_s)
     return [statistics.median(times) for times in taken]
 
 
-def measure(setting: Setting, batch: int, outputs: int, rounds: int, naive_rounds: int) -> list[dict[str, object]]:
+def measure(
+    setting: Setting, batch: int, outputs: int, rounds: int, naive_rounds: int, device: torch.device
+) -> list[dict[str, object]]:
     """Forward, and forward and backward, of one setting; seed 0."""
     generator = torch.Generator().manual_seed(0)
     low = -(1 << (setting.bits - 1)) if setting.signed else 0
     x = torch.randint(low, low + (1 << setting.bits), (batch, setting.terms), generator=generator).float()
     w = torch.randint(0, 2, (outputs, setting.terms), generator=generator).float() * 2 - 1
     grad = torch.randn(batch, outputs, generator=generator)
+    x, w, grad = x.to(device), w.to(device), grad.to(device)
     leaves = x.clone().requires_grad_(), w.clone().requires_grad_()
     spec = setting.spec
     overflowing = float((summed_product(x, w, spec) != functional.linear(x, w)).float().mean())
@@ -137,9 +151,8 @@ def measure(setting: Setting, batch: int, outputs: int, rounds: int, naive_round
     for name, way in (("forward", forward), ("forward + backward", both)):
         # Autograd would keep gigabytes of the naive way.
         naive = [way(naive_product)] if name == "forward" and spec == SumSpec(width=spec.width) and naive_rounds else []
-        plain_s, exact_s, *rest = medians(
-            [way(plain_product), way(summed_product), *naive], [rounds, rounds, *([naive_rounds] if naive else [])]
-        )
+        ways = [way(plain_product), way(summed_product), *naive]
+        plain_s, exact_s, *rest = medians(ways, [rounds, rounds, naive_rounds][: len(ways)], device)
         case = {
             "shape": {"batch": batch, "outputs": outputs, "terms": setting.terms, "bits": setting.bits},
             "spec": {key: value for key, value in asdict(spec).items() if value is not None},
@@ -155,15 +168,16 @@ def measure(setting: Setting, batch: int, outputs: int, rounds: int, naive_round
     return cases
 
 
-def measure_convolution(setting: Convolution, batch: int, rounds: int) -> list[dict[str, object]]:
+def measure_convolution(setting: Convolution, batch: int, rounds: int, device: torch.device) -> list[dict[str, object]]:
     """``OverflowConv2d`` beside ``nn.Conv2d``, in the faster of its two memory formats; seed 0."""
     torch.manual_seed(0)
     x = torch.randint(0, 1 << setting.bits, (batch, setting.channels, setting.side, setting.side)).float()
-    sizes: dict[str, Any] = {"padding": 1, "bias": False}
+    x = x.to(device)
+    sizes: dict[str, Any] = {"padding": 1, "bias": False, "device": device}
     ours = OverflowConv2d(setting.channels, setting.outputs, 3, spec=setting.spec, **sizes)
     plain = nn.Conv2d(setting.channels, setting.outputs, 3, **sizes)
     last = nn.Conv2d(setting.channels, setting.outputs, 3, **sizes).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    grad = torch.randn(batch, setting.outputs, setting.side, setting.side)
+    grad = torch.randn(batch, setting.outputs, setting.side, setting.side, device=device)
     plain.weight.data = ours.integer_weight().detach()
     overflowing = float((ours(x) != plain(x)).float().mean())
     inputs = (x, x.contiguous(memory_format=torch.channels_last), x)
@@ -185,7 +199,7 @@ def measure_convolution(setting: Convolution, batch: int, rounds: int) -> list[d
     cases = []
     for name, way in (("forward", forward), ("forward + backward", both)):
         ways = [way(layer, each) for layer, each in zip((plain, last, ours), inputs, strict=True)]
-        *plains, exact_s = medians(ways, [rounds] * 3)
+        *plains, exact_s = medians(ways, [rounds] * 3, device)
         shape = {name: value for name, value in vars(setting).items() if name != "spec"}
         spec = {key: value for key, value in asdict(setting.spec).items() if value is not None}
         times = {"plain_s": min(plains), "exact_s": exact_s, "ratio": exact_s / min(plains)}
@@ -216,21 +230,23 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Timed rounds; the median counts.")] = 25,
     naive_rounds: Annotated[int, typer.Option(min=0, help="Rounds of the naive way; 0 to leave it out.")] = 3,
     images: Annotated[int, typer.Option(min=1, help="Of a convolution.")] = 64,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of all.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of all, on a CPU.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu, or a GPU as PyTorch names it: cuda.")] = "cpu",
     json: Json = False,
 ) -> None:
-    """Median CPU time of products by limited adders, its ratio to the plain product, and the naive way's to it."""
+    """Median time of products by limited adders, its ratio to the plain product, and the naive way's to it."""
     torch.set_num_threads(threads)
+    where = on(device)
     cases = []
     for setting in settings():
         err.print(f"timing {setting.terms} inputs of {setting.bits} bits, {setting.spec}")
-        cases += measure(setting, batch, outputs, rounds, naive_rounds)
+        cases += measure(setting, batch, outputs, rounds, naive_rounds, where)
     convolved = []
     for convolution in convolutions():
         err.print(f"timing {convolution}")
-        convolved += measure_convolution(convolution, images, rounds)
+        convolved += measure_convolution(convolution, images, rounds, where)
     if json:
-        about = {"torch": torch.__version__, "threads": threads}
+        about = {"torch": torch.__version__, "threads": threads, "device": named(where)}
         return emit_json({**about, "cases": cases, "convolutions": convolved})
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("inputs", "bits", "nodes", "pass", "overflowing", "plain ms", "ours ms", "ratio", "naive / ours"):
@@ -248,7 +264,7 @@ def main(
             f"{case['ratio']:.2f}",
             f"{naive:.0f}" if naive else "",
         )
-    out.print(f"batch {batch}, {outputs} outputs, weights +-1, {threads} thread(s), CPU time, seed 0")
+    out.print(f"batch {batch}, {outputs} outputs, weights +-1, {threads} thread(s), {named(where)}, seed 0")
     out.print(grid)
     show_convolutions(convolved, images)
 

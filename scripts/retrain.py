@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from model.classifier import FitConfig
+from model.device import on
 from model.spec.files import write_json
 from model.stepsize.best_step import Per
 from model.stepsize.rounding import StepRule
@@ -49,6 +50,7 @@ def retrain(
         "runs/retrain"
     ),
     data_root: Annotated[Path | None, typer.Option(help="Folder of the presets' data; else XNORFORGE_DATA.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or a GPU as PyTorch names it: cuda.")] = "cpu",
     json: Json = False,
 ) -> None:
     """Retrain a network with weights of few bits; write result.json, retrained.pt, weights.npz and steps.svg.
@@ -66,7 +68,8 @@ def retrain(
         steps=StepRule.parse(steps),
         fit=FitConfig(epochs=epochs, batch=batch, rate=rate, decay=decay, shift=shift, flip=flip, seed=seed),
     )
-    network, task = load_model(model, state), load(data, data_root)
+    where = on(device)
+    network, task = load_model(model, state).to(where), load(data, data_root, where)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} epochs"))
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         first = bar.add_task(str(scheme), total=sum(config.epochs) or None)

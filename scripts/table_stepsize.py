@@ -23,6 +23,7 @@ from torch import nn
 
 from model import image_data, text_data
 from model.classifier import FitConfig
+from model.device import on
 from model.spec.files import write_json
 from model.stepsize.layers import find_layers
 from model.stepsize.networks import CharacterLstm, cnn_c, cnn_l, cnn_v, feedforward
@@ -123,11 +124,11 @@ def networks(experiment: Experiment, data: str) -> list[Network]:
     ]
 
 
-def load(network: Network, data_root: Path | None) -> Task:
+def load(network: Network, data_root: Path | None, device: torch.device) -> Task:
     """Its data."""
     if network.data == "shakespeare":
-        return TextTask(text_data.shakespeare(data_root), windows=network.samples)
-    return ImageTask(image_data.load(network.data, data_root), network.samples)
+        return TextTask(text_data.shakespeare(data_root), windows=network.samples, device=device)
+    return ImageTask(image_data.load(network.data, data_root), network.samples, device)
 
 
 class Cells:
@@ -161,7 +162,7 @@ class Cells:
 
     def _made(self) -> nn.Module:
         torch.manual_seed(self._seed)
-        return self._network.make(self._task)
+        return self._network.make(self._task).to(self._task.device)
 
     def _float(self, progress: Callable[[int, int, float], None]) -> dict[str, float]:
         model, fit = self._made(), replace(self._network.float_fit, seed=self._seed)
@@ -172,7 +173,7 @@ class Cells:
 
     def _retrained(self, scheme: str, bits: int, progress: Callable[[int, int, float], None]) -> dict[str, float]:
         model, (kind, update) = self._made(), SCHEMES[scheme]
-        model.load_state_dict(torch.load(self._folder / "float.pt", weights_only=True))
+        model.load_state_dict(torch.load(self._folder / "float.pt", map_location="cpu", weights_only=True))
         fit = replace(self._network.fit, seed=self._seed)
         config = RetrainConfig(scheme=kind, update=update, bits=bits, fit=fit)
         return self._judged(retrain(model, find_layers(model), self._task, config, self._partial, progress).network)
@@ -228,9 +229,11 @@ def main(
     data: Annotated[str, typer.Option(help="Of the feed-forward networks, as retrain takes images.")] = "mnist",
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of all cells.")] = Path("runs/stepsize"),
     data_root: Annotated[Path | None, typer.Option(help="Folder of the presets' data; else XNORFORGE_DATA.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or a GPU as PyTorch names it: cuda.")] = "cpu",
 ) -> None:
     """Compute the cells that are not there yet and print the tables and how near they come to what is aimed at."""
     torch.set_num_threads(1)
+    where = on(device)
     schemes = scheme or list(SCHEMES)
     for each in schemes:
         if each not in SCHEMES:
@@ -241,7 +244,7 @@ def main(
             if name not in [each.name for each in rows]:
                 raise UsageError(f"Network must be {'; '.join(each.name for each in rows)}, not {name!r}")
         rows = [each for each in rows if not network or each.name in network]
-        tasks = {each.name: load(each, data_root) for each in rows}
+        tasks = {each.name: load(each, data_root, where) for each in rows}
         # Seed by seed, so that a table that is broken off has whole columns.
         found: Found = {each.name: [] for each in rows}
         for seed in range(seeds):

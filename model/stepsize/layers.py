@@ -127,7 +127,7 @@ class Quantized(nn.Module):
     def adapt(self, w: Tensor) -> None:
         """Take the steps with the least squared error for ``w``, or of the two allowed next to each the better one."""
         assert self.bits is not None
-        steps = torch.from_numpy(group_steps(as_float64(w), self.bits, self.layer.groups))
+        steps = torch.from_numpy(group_steps(as_float64(w), self.bits, self.layer.groups)).to(w.device)
         near = [self.rule.round(each) for each in self.rule.neighbours(steps)]
         errors = torch.stack([self._errors(w, each) for each in near])
         self.step.copy_(torch.stack(near).gather(0, errors.argmin(0, keepdim=True))[0])
@@ -187,6 +187,7 @@ class Attached:
         self._plain = copy.deepcopy(model)
         modules = dict(model.named_modules())
         for layer, quantized in zip(layers, self.quantized, strict=True):
+            quantized.to(model.get_parameter(layer.name).device)
             parametrize.register_parametrization(modules[layer.module], layer.parameter, quantized, unsafe=True)
 
     @property

@@ -72,7 +72,7 @@ def spread(step: Step, w: Tensor) -> Tensor:
     StepSizeError
         If one is not finite and above 0, or the first axis has not so many equal parts.
     """
-    steps = torch.as_tensor(step, dtype=torch.float64).detach()
+    steps = torch.as_tensor(step, dtype=torch.float64, device=w.device).detach()
     if steps.ndim > 1 or not bool((steps.isfinite() & (steps > 0)).all()):
         raise StepSizeError(f"Step must be finite and above 0, not {steps.tolist()!r}")
     if steps.ndim == 0:

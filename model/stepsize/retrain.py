@@ -42,9 +42,9 @@ class Retrained:
     Parameters
     ----------
     network
-        With quantized weights, of the kind that was given.
+        With quantized weights, of the kind that was given, and where it was.
     codes, steps, errors
-        Of each layer: integers, steps (groups,), and the squared error to the float weights behind.
+        Of each layer: integers, steps (groups,), both on the CPU, and the squared error to the float weights behind.
     validation
         Its score.
     history
@@ -85,8 +85,8 @@ def retrain(
     found = [each.codes(w) for each, w in zip(attached.quantized, attached.masters, strict=True)]
     return Retrained(
         network=attached.released().eval(),
-        codes=[each.to(torch.int32) for each in found],
-        steps=[each.used for each in attached.quantized],
+        codes=[each.to(torch.int32).cpu() for each in found],
+        steps=[each.used.cpu() for each in attached.quantized],
         errors=[each.error(w) for each, w in zip(attached.quantized, attached.masters, strict=True)],
         validation=run.best or Score(math.nan, math.nan),
         history=run.history,

@@ -18,6 +18,7 @@ from model.text_data import Text
 from model.user_model import short
 
 BATCH = 250  #: images at once where nothing is learned
+CPU = torch.device("cpu")
 
 
 class Score(NamedTuple):
@@ -35,6 +36,7 @@ class Task(Protocol):
     identity: str  #: changes with the data
     inputs: int  #: numbers of a sample, or of a place in a text
     classes: int  #: classes of images, or symbols
+    device: torch.device  #: where batches are
 
     def steps(self, config: FitConfig) -> int:
         """Batches of an epoch."""
@@ -60,16 +62,18 @@ class Task(Protocol):
 class ImageTask:
     """Classes of images; the error is the share of images that get a wrong one.
 
-    training: only so many of the training images, the first; all if None.
+    training: only so many of the training images, the first; all if None. device: where batches are, and the network
+    must be.
     """
 
     metric = "error"
 
-    def __init__(self, images: Images, training: int | None = None) -> None:
-        self.name, self.classes = images.name, images.classes
+    def __init__(self, images: Images, training: int | None = None, device: torch.device = CPU) -> None:
+        self.name, self.classes, self.device = images.name, images.classes, device
         counts = {"train": training, "val": None, "test": None}
-        self._parts = {split: part(images, split, count) for split, count in counts.items()}
-        self.identity = digest(*(each for pair in self._parts.values() for each in pair))
+        parts = {split: part(images, split, count) for split, count in counts.items()}
+        self.identity = digest(*(each for pair in parts.values() for each in pair))
+        self._parts = {split: (x.to(device), y.to(device)) for split, (x, y) in parts.items()}
         self.inputs = images.x[0].size
 
     def steps(self, config: FitConfig) -> int:
@@ -112,14 +116,17 @@ class TextTask:
     length, symbols). Training takes windows of ``length`` symbols, which begin elsewhere in each epoch. Evaluation
     takes windows that overlap by ``warm`` symbols, which were scored in the one before: each symbol is scored once,
     with at least so many before it. windows: only so many in an epoch, others in each; all if None.
+    device: as of images.
     """
 
     metric = "bits per character"
 
-    def __init__(self, text: Text, length: int = 100, warm: int = 50, windows: int | None = None) -> None:
-        self.name, self.inputs, self.classes = text.name, 1, len(text.symbols)
+    def __init__(
+        self, text: Text, length: int = 100, warm: int = 50, windows: int | None = None, device: torch.device = CPU
+    ) -> None:
+        self.name, self.inputs, self.classes, self.device = text.name, 1, len(text.symbols), device
         self._length, self._warm = length, warm
-        self._parts = {split: torch.from_numpy(text.part(split)) for split in ("train", "val", "test")}
+        self._parts = {split: torch.from_numpy(text.part(split)).to(device) for split in ("train", "val", "test")}
         self._windows = (len(self._parts["train"]) - length - 1) // length
         self._taken = min(windows or self._windows, self._windows)
         self.identity = digest(*self._parts.values(), torch.tensor([length, warm, self._taken]))
@@ -182,8 +189,10 @@ def _tried(model: nn.Module, x: Tensor, what: str) -> Tensor:
     return scores
 
 
-def load(source: str, data_root: Path | None = None) -> Task:
+def load(source: str, data_root: Path | None = None, device: torch.device = CPU) -> Task:
     """Images as :func:`model.image_data.load` takes them, ``shakespeare``, or a text in a ``.txt`` file.
+
+    device: where batches are.
 
     Raises
     ------
@@ -191,7 +200,7 @@ def load(source: str, data_root: Path | None = None) -> Task:
         If there is no such source or it cannot be used.
     """
     if source == "shakespeare":
-        return TextTask(text_data.shakespeare(data_root))
+        return TextTask(text_data.shakespeare(data_root), device=device)
     if source.endswith(".txt"):
-        return TextTask(text_data.load(Path(source)))
-    return ImageTask(image_data.load(source, data_root))
+        return TextTask(text_data.load(Path(source)), device=device)
+    return ImageTask(image_data.load(source, data_root), device=device)

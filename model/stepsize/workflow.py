@@ -49,7 +49,7 @@ def run(
         for name, network in (("float", model), ("direct", direct.network), ("retrained", after.network))
     }
     state, codes, picture = (folder / name for name in ("retrained.pt", "weights.npz", "steps.svg"))
-    checkpoint.save(after.network.state_dict(), state)
+    checkpoint.save({name: each.cpu() for name, each in after.network.state_dict().items()}, state)
     save_codes(layers, after, config.bits, codes)
     draw(layers, after.history, picture)
     return {
