@@ -35,17 +35,17 @@ class Gradients:
         terms = slice(*span)
         if terms.stop - terms.start >= NARROW:
             if (dx := self._room(self._wide, 0)) is not None:
-                dx[rows, terms].addmm_(passed, self._w[:, terms], alpha=scale)
+                _add(dx[rows, terms], passed, self._w[:, terms], scale)
             if (dw := self._room(self._wide, 1)) is not None:
-                dw[:, terms].addmm_(passed.T, self._x[rows, terms], alpha=scale)
+                _add(dw[:, terms], passed.T, self._x[rows, terms], scale)
             return
         if self._columns is None:
             self._columns = self._x.T.contiguous(), self._w.T.contiguous()
         x, w = self._columns
         if (dx := self._room(self._narrow, 0)) is not None:
-            dx[terms, rows].addmm_(w[terms], passed.T, alpha=scale)
+            _add(dx[terms, rows], w[terms], passed.T, scale)
         if (dw := self._room(self._narrow, 1)) is not None:
-            dw[terms].addmm_(x[terms, rows], passed, alpha=scale)
+            _add(dw[terms], x[terms, rows], passed, scale)
 
     def of_x(self) -> Tensor | None:
         """The gradient of ``x``."""
@@ -69,3 +69,11 @@ class Gradients:
         if narrow is None:
             return self._room(self._wide, operand)
         return narrow.T if wide is None else wide.add_(narrow.T)
+
+
+def _add(total: Tensor, a: Tensor, b: Tensor, scale: float) -> None:
+    """``total`` += ``scale`` times ``a @ b``."""
+    if total.device.type == "cpu":
+        total.addmm_(a, b, alpha=scale)
+    else:
+        total += a @ b * scale  # cuBLAS refuses to add to some views of one row or column

@@ -77,10 +77,7 @@ class SumMachine:
         self._spare: list[Tensor] = []
 
     def run(self, x: Tensor, out: Tensor | None, tape: Tape | None = None) -> None:
-        """Sums of ``x`` (rows, terms) to ``out`` (rows, outputs), if it is given; what happened goes on the ``tape``.
-
-        ``x`` must not have more rows from call to call.
-        """
+        """Sums of ``x`` (rows, terms) to ``out`` (rows, outputs), if it is given; what happens goes on the ``tape``."""
         stack: list[Tensor] = []
         if out is not None:
             self._spare.append(out)  # the first result is its, and what is added to a result replaces it
@@ -105,7 +102,7 @@ class SumMachine:
         if not self._spare:
             return self._w.new_empty(rows, len(self._w))
         room = self._spare.pop()
-        return room if len(room) == rows else room[:rows]
+        return room[:rows] if len(room) >= rows else self._w.new_empty(rows, len(self._w))
 
     def _chain(self, x: Tensor, total: Tensor, steps: Sequence[Step], tape: Tape | None) -> Tensor:
         """A run of steps that each add to ``total``: at once where none can overflow, else by halves."""

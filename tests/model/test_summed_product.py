@@ -103,7 +103,7 @@ def gradients(function: Any, rule: SumSpec, *operands: Tensor | None) -> list[Te
     """The result and the gradients of its product with small integers, so that every sum is exact."""
     leaves = [None if o is None else o.clone().requires_grad_() for o in operands]
     result = function(rule, *leaves)
-    weights = torch.arange(result.numel(), dtype=result.dtype).view_as(result) % 7 - 3
+    weights = torch.arange(result.numel(), dtype=result.dtype, device=result.device).view_as(result) % 7 - 3
     (result * weights).sum().backward()
     return [result.detach(), *(leaf.grad for leaf in leaves if leaf is not None and leaf.grad is not None)]
 
@@ -270,3 +270,13 @@ def test_sums_that_could_be_inexact_are_refused():
 def test_no_samples_and_no_outputs():
     assert summed_product(torch.zeros(0, 3), torch.ones(2, 3), SumSpec(width=2)).shape == (0, 2)
     assert summed_product(torch.ones(4, 3), torch.ones(0, 3), SumSpec(width=2)).shape == (4, 0)
+
+
+def test_rows_may_grow_from_call_to_call():
+    """The memory of fewer rows is not enough for more."""
+    rule = SumSpec(width=4)
+    w, x = torch.ones(2, 40), torch.arange(3 * 40).view(3, 40).float() % 5
+    machine = sum_machine.SumMachine(rule, sum_program(rule, 40, 4, None), w)
+    for rows in (1, 3):
+        machine.run(x[:rows], out := torch.empty(rows, 2))
+        assert torch.equal(out, summed_product(x[:rows], w, rule))
