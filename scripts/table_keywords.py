@@ -8,6 +8,7 @@ the end of each run.
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,6 +71,8 @@ def main(
     data: Annotated[str, typer.Option(help=f"{', '.join(DATA)}; several separated by commas.")] = "fsdd",
     hidden: Annotated[str, typer.Option(help="Units of each layer; several separated by commas.")] = "64,128",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0 to N - 1.")] = 3,
+    snr: Annotated[list[float] | None, typer.Option(help="dB of noise mixed into every clip; repeatable.")] = None,
+    adders: Annotated[list[int] | None, typer.Option(help="Bits; repeatable; 16, 12, 10 and 8 if not given.")] = None,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of all runs.")] = Path("runs/keywords"),
     data_root: Annotated[Path | None, typer.Option(help="Folder of the presets' data; else XNORFORGE_DATA.")] = None,
 ) -> None:
@@ -82,14 +85,19 @@ def main(
         raise UsageError(f"Hidden units must be numbers separated by commas, not {hidden!r}")
     heads = ("data", "hidden", "adders", "float", "exact adders", "same weights", "trained through", "brought back")
     out.print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", soft_wrap=True)
-    for name in names:
-        dataset = load(name, data_root)
+    for width in adders or ():
+        if width not in WIDTHS:
+            raise UsageError(f"Bits of adders must be {', '.join(map(str, WIDTHS))}, not {width!r}")
+    for name, noise in product(names, snr or [None]):
+        dataset = load(name, data_root, noise)
         for units in sizes:
-            for width in WIDTHS:
+            for width in adders or WIDTHS:
                 runs = [found(dataset, units, width, seed, out_folder) for seed in range(seeds)]
                 columns = (f"accuracy_{column}" for column in ("float", "exact", "unaware", "golden"))
                 scores = " | ".join(spread([run[column] for run in runs]) for column in columns)
-                out.print(f"| {name} | {units} | {width} bits | {scores} | {brought_back(runs)} |", soft_wrap=True)
+                out.print(
+                    f"| {dataset.name} | {units} | {width} bits | {scores} | {brought_back(runs)} |", soft_wrap=True
+                )
 
 
 if __name__ == "__main__":
