@@ -29,7 +29,7 @@ class FactorRule(StrEnum):
     POW2 = "pow2"  #: a power of two
 
 
-WEIGHTS = ("w", "wx", "wh", "b", "dense_w", "dense_b")
+WEIGHTS = ("wx", "wh", "b", "dense_w", "dense_b")
 
 #: What is binarized; everything else is in fixed point.
 BINARIZED: Mapping[Family, tuple[str, ...]] = {

@@ -49,6 +49,7 @@ class FloatMlp(nn.Module):
     def layer_weights(self, layer: int) -> dict[str, Tensor]:
         """What a layer of the network for hardware begins with."""
         linear = self.hidden[layer]
+        assert isinstance(linear, nn.Linear)
         return {"w": linear.weight, "b": linear.bias}
 
     def forward(self, x: Tensor) -> Tensor:

@@ -47,6 +47,11 @@ class Trace:
     logits: Ints
     label: Ints
 
+    @property
+    def lstms(self) -> tuple[LayerTrace, ...]:
+        """Those of the LSTM layers."""
+        return tuple(layer for layer in self.layers if isinstance(layer, LayerTrace))
+
 
 def run(network: NetworkSpec, weights: Weights, samples: NDArray[np.integer]) -> Trace:
     """Compute a network on ``samples``, stored integers of shape (batch, steps, features).

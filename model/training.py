@@ -16,7 +16,6 @@ from model.layers import MlbNetwork
 from model.mlp import networks_of
 from model.run import Progress, Run, score
 from model.scaling import Scaling
-from model.spec import LstmSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +86,7 @@ def train(
         fit("exact", epochs["exact"], config.rate)
         network.sums = config.adders
         unaware = None if config.adders.exact else copy.deepcopy(network)
-        if any(isinstance(lstm, LstmSpec) and lstm.inexact for lstm in network.spec().layers):
+        if any(lstm.inexact for lstm in network.spec().lstms):
             fit("mlb", epochs["mlb"], config.rate_adders)
         else:
             validation["mlb"] = validation["exact"]

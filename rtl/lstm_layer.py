@@ -66,9 +66,7 @@ class LstmLayer(Unit):
     h: data.View
     done: Value
 
-    def __init__(
-        self, schedule: LstmSchedule, constants: tuple[tuple[GateConstants, ...], ...] | None = None
-    ) -> None:
+    def __init__(self, schedule: LstmSchedule, constants: tuple[tuple[GateConstants, ...], ...] | None = None) -> None:
         self.spec, self.constants, self.variant = schedule, constants, (constants,)
         super().__init__(
             {

@@ -24,7 +24,7 @@ def weight_ports(schedule: ReluSchedule) -> dict[str, Any]:
 
 
 class ReluLayer(Unit):
-    """One time step: every unit in groups of ``pe``, each in ``beats`` cycles; steps have nothing to do with each other.
+    """One time step: every unit in groups of ``pe``, each in ``beats`` cycles; no step depends on another.
 
     x lies in a register that turns by one beat's lanes each beat; h is shifted in by ``pe`` units a group.
 

@@ -14,7 +14,7 @@ from model.golden import Trace
 from model.spec import GATES, Format, LayerSchedule, LstmSchedule, ReluSchedule, Schedule, of_layer
 from sim.job import UNKNOWN
 
-#: Which pipeline stage shows a value of an LSTM layer, if the datapath computes it; those of one stage are in order here.
+#: Which pipeline stage shows a value of an LSTM layer, if the datapath computes it; those of one stage are in order.
 STAGE = {
     "x": "x_valid",
     "z": "gates_valid",

@@ -52,7 +52,7 @@ class LayerSchedule:
     """The hardware of one layer, and the cycles it takes, whatever the datapath.
 
     A time step runs ``groups`` groups of ``pe`` hidden units, each for ``beats`` cycles. In a beat every
-    unit takes ``x_lanes`` features. The dense layer takes ``h_lanes`` hidden units a beat, in ``h_beats`` beats a class.
+    unit takes ``x_lanes`` features. The dense layer takes ``h_lanes`` hidden units a beat, ``h_beats`` times a class.
     Lanes past the end of a vector are padded with code 0 against the weights' ``padding``.
 
     Parameters

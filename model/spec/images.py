@@ -105,11 +105,15 @@ def memory_images(schedule: Schedule, weights: Weights) -> tuple[MemoryImage, ..
         If the weights do not belong to the network.
     """
     schedule.network.check_weights(weights)
-    of_layers = [
-        (_relu_images if isinstance(layer, ReluSchedule) else _lstm_images)(layer, number, weights)
-        for number, layer in enumerate(schedule.layers)
-    ]
+    of_layers = [_layer_images(layer, number, weights) for number, layer in enumerate(schedule.layers)]
     return (*(image for images in of_layers for image in images), *_dense_images(schedule, weights))
+
+
+def _layer_images(s: LayerSchedule, layer: int, weights: Weights) -> tuple[MemoryImage, MemoryImage]:
+    if isinstance(s, ReluSchedule):
+        return _relu_images(s, layer, weights)
+    assert isinstance(s, LstmSchedule)
+    return _lstm_images(s, layer, weights)
 
 
 def _lstm_images(s: LstmSchedule, layer: int, weights: Weights) -> tuple[MemoryImage, MemoryImage]:

@@ -138,6 +138,11 @@ class NetworkSpec:
         return np.asarray(given, np.int64) if source is None else self.layers[layer].x.quantize(given, source.frac)
 
     @property
+    def lstms(self) -> tuple[LstmSpec, ...]:
+        """The LSTM layers among the layers."""
+        return tuple(layer for layer in self.layers if isinstance(layer, LstmSpec))
+
+    @property
     def features(self) -> int:
         """Numbers of a sample."""
         return self.layers[0].features

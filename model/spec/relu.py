@@ -53,7 +53,8 @@ class ReluSpec:
                 raise ValueError(f"Number of {name} must be 1 to {MAX_UNITS}, not {value!r}")
         if self.h.format.signed or self.h.overflow is not Overflow.SATURATE:
             raise ValueError(
-                f"Storage of h of a layer with ReLU must saturate and have no sign, not {self.h.overflow} {self.h.format}"
+                f"Storage of h of a layer with ReLU must saturate and have no sign, "
+                f"not {self.h.overflow.value} {self.h.format}"
             )
         if not self.b.format.signed:
             raise ValueError(f"Format of b must be signed, not {str(self.b.format)!r}")
