@@ -47,7 +47,7 @@ def train(
         network.
     """
     torch.manual_seed(config.seed)
-    scaling = Scaling.of(data.part("train")[0])
+    scaling = Scaling.of(data.part("train")[0], data.alike)
     parts = {}
     for name in ("train", "val"):
         x, y = data.part(name)
