@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from model import bundle as bundles
 from model import image_data
 from model.config import TrainConfig, TrainingError
-from model.data import load
+from model.data import Dataset, load
 from model.family import ADDERS, FACTOR_RULES, STEPPED, FactorRule, Family
 from model.spec import MAX_BITS, Datapath, Folding, Pool, SumSpec
 from model.training import open_run, phases, untrained
@@ -78,6 +78,17 @@ def choose_factors(rule: FactorRule | None, family: Family) -> FactorRule:
     if family not in FACTOR_RULES and rule is not None:
         raise TrainingError(f"Option --factors must go with {' or '.join(FACTOR_RULES)}, not with {family.value}")
     return rule or FACTOR_RULES.get(family, (FactorRule.FREE,))[0]
+
+
+def load_data(source: str, family: Family, data_root: Path | None, snr: float | None) -> Dataset:
+    """Sequences; of MLP, images as steps of all their pixels."""
+    if source not in image_data.PRESETS or snr is not None:
+        return load(source, data_root, snr)
+    if family is Family.MLP:
+        return image_data.pixels(source, data_root)
+    if source != "digits":  # which are sequences of rows, too
+        raise TrainingError(f"Images of {source} must go with {Family.MLP.value}, not with {family.value}")
+    return load(source, data_root)
 
 
 @command
@@ -174,9 +185,7 @@ def train(
         jitter=jitter,
         seed=seed,
     )
-    pixels = family is Family.MLP and data in image_data.PRESETS and snr is None
-    dataset = image_data.pixels(data, data_root) if pixels else load(data, data_root, snr)
-    folding = Folding(pe=pe, simd=simd)
+    dataset, folding = load_data(data, family, data_root, snr), Folding(pe=pe, simd=simd)
     usual = Datapath.usual(activation) if family is Family.MUBINN2 else Datapath.ARITHMETIC
     auto = datapath is DatapathChoice.AUTO
     asked = usual if datapath is None or auto else Datapath(datapath.value)
