@@ -12,7 +12,7 @@ from model.spec import GATES, FixedSpec, Format, PwlSpec, Rounding, SumSpec
 class Family(StrEnum):
     """A kind of network. All but the first have hardware."""
 
-    FLOAT = "float"  #: ``torch.nn.LSTM``, the baseline of accuracy of all but the last
+    FLOAT = "float"  #: ``torch.nn.LSTM``, the baseline of accuracy of all LSTM families
     FIXED32 = "fixed32"  #: words of 32 bits, the baseline of hardware
     B_LSTM = "b_lstm"  #: x and W_x are binarized by sign alone: one level, factor 1
     FIXED = "fixed"  #: weights are integers of 2 to 8 bits times a step; x and h are words of 8 bits
