@@ -30,8 +30,11 @@ from model.spec import Datapath, Folding, Format, Ints, NetworkSpec, Weights
 
 SCHEMA_VERSION = 4
 DESIGN = "design.json"
-#: How a quantity may be stored, each with fields that tell it from the others.
-QUANTITIES = {"FixedSpec": {"format"}, "StepSpec": {"bits", "step"}, "MlbSpec": {"factors"}}
+#: How a quantity may be stored and what a layer may be: fields that tell each from the others; else it is the last one.
+KINDS: tuple[dict[str, set[str]], ...] = (
+    {"FixedSpec": {"format"}, "StepSpec": {"bits", "step"}, "MlbSpec": {"factors"}},
+    {"ReluSpec": {"w"}, "LstmSpec": {"wx"}},
+)
 FILES = ("weights.npz", "samples.npz")
 
 
@@ -217,8 +220,8 @@ def load(folder: Path) -> Bundle:
         weights = read_npz(folder / "weights.npz", tuple(design.network.weight_specs()))
         archive = read_npz(folder / "samples.npz", ("x", "y"))
         design.network.check_weights(weights)
-        for lstm in design.network.layers:
-            design.datapath.check(lstm)
+        for layer in design.network.layers:
+            design.datapath.check(layer)
         check_samples(design.network, archive["x"])
     except (DataError, ValueError) as error:
         raise BundleError(f"Bundle {folder}: {error}") from None
@@ -261,12 +264,12 @@ def _read_design(path: Path) -> Design:
 
 
 def _field(place: tuple[int | str, ...], raw: Any) -> str:
-    """The path of a field in JSON; empty if validation took a quantity for one of the kind that it is not."""
+    """The path of a field in JSON; empty if validation took a quantity or layer for one of the kind that it is not."""
     path: list[str] = []
     for part in place:
-        if part in QUANTITIES:
-            named = [kind for kind, fields in QUANTITIES.items() if isinstance(raw, dict) and fields & raw.keys()]
-            if part != (named or ["MlbSpec"])[0]:
+        if kinds := next((kinds for kinds in KINDS if part in kinds), None):
+            named = [kind for kind, fields in kinds.items() if isinstance(raw, dict) and fields & raw.keys()]
+            if part != (named[0] if named else list(kinds)[-1]):
                 return ""
             continue
         path.append(str(part))

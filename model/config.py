@@ -24,11 +24,11 @@ class TrainConfig:
     activation_levels, weight_levels
         A and W, 1 to 5, of what MuBiNN1 and MuBiNN2 binarize.
     weight_bits
-        Of FIXED, 2 to 8.
+        Of FIXED and MLP, 2 to 8.
     factors
         What scaling factors or steps may be; of MuBiNN1 powers of two.
     layers, hidden
-        LSTM layers, and units of each.
+        Layers (LSTM, or of MLP dense with ReLU), and units of each.
     epochs_float, epochs
         Epochs of the float network and of the one for hardware.
     seed

@@ -38,6 +38,9 @@ class Dataset:
         Index into ``SPLITS``, shape (sequences,); no split is empty.
     hop
         Where a step is a frame of successive samples of one signal: by how many the next one lies further on. Else 0.
+    alike
+        Whether features are of one kind (pixels) and so are standardized together; one that hardly ever changes, as a
+        pixel of the border, stays small then.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Dataset:
     y: NDArray[np.int64]
     split: NDArray[np.int64]
     hop: int = 0
+    alike: bool = False
 
     axes: ClassVar[str] = "sequences, steps, features"
     one: ClassVar[str] = "sequence"  #: what a sample is called

@@ -12,10 +12,11 @@ from model.spec import GATES, FixedSpec, Format, PwlSpec, Rounding, SumSpec
 class Family(StrEnum):
     """A kind of network. All but the first have hardware."""
 
-    FLOAT = "float"  #: ``torch.nn.LSTM``, the baseline of accuracy
+    FLOAT = "float"  #: ``torch.nn.LSTM``, the baseline of accuracy of all LSTM families
     FIXED32 = "fixed32"  #: words of 32 bits, the baseline of hardware
     B_LSTM = "b_lstm"  #: x and W_x are binarized by sign alone: one level, factor 1
     FIXED = "fixed"  #: weights are integers of 2 to 8 bits times a step; x and h are words of 8 bits
+    MLP = "mlp"  #: the same, but dense layers with ReLU in place of LSTM layers: a multilayer perceptron
     BLSTM = "blstm"  #: W_x and W_h are signs; x and h are words of 8 bits, added by limited adders
     MUBINN1 = "mubinn1"  #: x and W_x are binarized with powers of two
     MUBINN2 = "mubinn2"  #: everything is binarized
@@ -34,6 +35,7 @@ WEIGHTS = ("wx", "wh", "b", "dense_w", "dense_b")
 BINARIZED: Mapping[Family, tuple[str, ...]] = {
     Family.FIXED32: (),
     Family.FIXED: (),
+    Family.MLP: (),
     Family.B_LSTM: ("x", "wx"),
     Family.BLSTM: ("wx", "wh"),
     Family.MUBINN1: ("x", "wx"),
@@ -41,7 +43,7 @@ BINARIZED: Mapping[Family, tuple[str, ...]] = {
 }
 
 #: What is an integer times a step.
-STEPPED: Mapping[Family, tuple[str, ...]] = {Family.FIXED: ("wx", "wh", "dense_w")}
+STEPPED: Mapping[Family, tuple[str, ...]] = {Family.FIXED: ("wx", "wh", "dense_w"), Family.MLP: ("w", "dense_w")}
 
 #: Families whose layers add by the nodes of a rule, and that rule, if none is asked for.
 ADDERS: Mapping[Family, SumSpec] = {Family.BLSTM: SumSpec(width=16, unit=16), Family.FIXED: SumSpec(width=None)}
@@ -49,6 +51,7 @@ ADDERS: Mapping[Family, SumSpec] = {Family.BLSTM: SumSpec(width=16, unit=16), Fa
 #: Rules for the factors (or steps) of each family, the default first; elsewhere there is no choice.
 FACTOR_RULES: Mapping[Family, tuple[FactorRule, ...]] = {
     Family.FIXED: (FactorRule.FREE, FactorRule.POW2),
+    Family.MLP: (FactorRule.FREE, FactorRule.POW2),
     Family.BLSTM: (FactorRule.POW2, FactorRule.FREE),
     Family.MUBINN1: (FactorRule.POW2,),
     Family.MUBINN2: (FactorRule.FREE, FactorRule.POW2),
@@ -60,6 +63,8 @@ def _activation(function: str, source: Format, target: Format, segments: int) ->
 
 
 STEP_FRAC = 6  #: fraction bits of a step, but for one more for each bit of the weights
+
+RELU_WORD = Format(8, 4, signed=False)  #: of what a layer with ReLU gives
 
 WORD = Format(32, 20)  #: of a quantity in fixed point, where a family asks for no other
 
@@ -124,7 +129,10 @@ class NumberChoice:
             # A step, and so the fraction bits it needs, halves with each bit; this leaves it 6 to 7 significant bits.
             frac = STEP_FRAC + weight_bits
             choice = cls._bytes()
-            return replace(choice, weight_frac=frac, words={**choice.words, "dense_b": Format(frac + 4, frac)})
+            words = {**choice.words, "dense_b": Format(frac + 4, frac)}
+            if family is Family.MLP:
+                words["h"] = RELU_WORD
+            return replace(choice, weight_frac=frac, words=words)
         words = plain_words(word)
         functions = _fitted(words["gates"])
         source = cls.source if "x" in BINARIZED[family] else word

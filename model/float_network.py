@@ -1,4 +1,4 @@
-"""The float LSTM classifier: the baseline of accuracy, and where training for hardware begins."""
+"""The float classifiers: the baselines of accuracy, and where training for hardware begins."""
 
 from __future__ import annotations
 
@@ -26,7 +26,34 @@ class FloatNetwork(nn.Module):
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         return {name: getattr(self.lstm, of_layer(name, layer)) for name in names}
 
+    def layer_weights(self, layer: int) -> dict[str, Tensor]:
+        """What a layer of the network for hardware begins with."""
+        w = self.lstm_weights(layer)
+        return {"wx": w["weight_ih"], "wh": w["weight_hh"], "b": w["bias_ih"] + w["bias_hh"]}
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, classes) of samples (batch, steps, features)."""
         h, _ = self.lstm(x)
         return self.dense(h.mean(1) if self.pool is Pool.MEAN else h[:, -1])
+
+
+class FloatMlp(nn.Module):
+    """The baseline of feed-forward networks: ``nn.Linear`` and ReLU, layer by layer, and the same dense layer."""
+
+    def __init__(self, features: int, hidden: int, classes: int, pool: Pool, layers: int = 1) -> None:
+        super().__init__()
+        self.pool = pool
+        self.hidden = nn.ModuleList(nn.Linear(hidden if layer else features, hidden) for layer in range(layers))
+        self.dense = nn.Linear(hidden, classes)
+
+    def layer_weights(self, layer: int) -> dict[str, Tensor]:
+        """What a layer of the network for hardware begins with."""
+        linear = self.hidden[layer]
+        assert isinstance(linear, nn.Linear)
+        return {"w": linear.weight, "b": linear.bias}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (batch, classes) of samples (batch, steps, features)."""
+        for linear in self.hidden:
+            x = linear(x).relu()
+        return self.dense(x.mean(1) if self.pool is Pool.MEAN else x[:, -1])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from model.spec import Ints, LstmSpec, NetworkSpec, Pool, Weights, of_layer
+from model.spec import Ints, LstmSpec, NetworkSpec, Pool, ReluSpec, Weights, of_layer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +31,26 @@ class LayerTrace:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReluTrace:
+    """The same of a layer with ReLU: x (batch, steps, features); z and h (batch, steps, hidden)."""
+
+    x: Ints
+    z: Ints
+    h: Ints
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trace:
     """The layers' named values, the first layer first, and logits (batch, classes) and label (batch,)."""
 
-    layers: tuple[LayerTrace, ...]
+    layers: tuple[LayerTrace | ReluTrace, ...]
     logits: Ints
     label: Ints
+
+    @property
+    def lstms(self) -> tuple[LayerTrace, ...]:
+        """Those of the LSTM layers."""
+        return tuple(layer for layer in self.layers if isinstance(layer, LayerTrace))
 
 
 def run(network: NetworkSpec, weights: Weights, samples: NDArray[np.integer]) -> Trace:
@@ -49,8 +63,14 @@ def run(network: NetworkSpec, weights: Weights, samples: NDArray[np.integer]) ->
     """
     network.check_weights(weights)
     check_samples(network, samples)
-    layers, given = [], np.asarray(samples, np.int64)
+    layers: list[LayerTrace | ReluTrace] = []
+    given = np.asarray(samples, np.int64)
     for layer, lstm in enumerate(network.layers):
+        if isinstance(lstm, ReluSpec):
+            w, b = (weights[of_layer(name, layer)] for name in ("w", "b"))
+            layers.append(_run_relu(lstm, w, b, network.x_codes(layer, given)))
+            given = layers[-1].h
+            continue
         wx, wh, b = (weights[of_layer(name, layer)] for name in ("wx", "wh", "b"))
         layers.append(_run_layer(lstm, wx, wh, b, network.x_codes(layer, given)))
         given = layers[-1].h
@@ -96,6 +116,12 @@ def _run_layer(
         for name, value in now.items():
             history[name].append(value)
     return LayerTrace(x=x, **{name: np.stack(values, 1) for name, values in history.items()})
+
+
+def _run_relu(relu: ReluSpec, w: NDArray, b: NDArray, x: Ints) -> ReluTrace:
+    """A layer with ReLU on the codes of x, shape (batch, steps, features)."""
+    z = relu.x.reconstruct(x) @ relu.w.reconstruct(w).T + (relu.b.reconstruct(b) << relu.bias_shift)
+    return ReluTrace(x=x, z=z, h=relu.h.quantize(z, relu.z_frac))
 
 
 def _products(lstm: LstmSpec, gate: int, x: Ints, wx: Ints, h: Ints, wh: Ints) -> Ints:

@@ -82,6 +82,13 @@ PRESETS: dict[str, Callable[[Path | None], Images]] = {
 }
 
 
+def pixels(source: str, data_root: Path | None = None) -> Dataset:
+    """One of ``PRESETS`` as sequences of one step, of which each pixel is a feature: for feed-forward networks."""
+    images = PRESETS[source](data_root)
+    x = images.x.reshape(len(images.x), 1, -1)
+    return Dataset(name=images.name, x=x, y=images.y, split=images.split, alike=True)
+
+
 def part(images: Images, name: str, count: int | None) -> tuple[Tensor, Tensor]:
     """The first ``count`` images of a split, all if None, and their labels."""
     x, y = images.part(name)

@@ -13,11 +13,12 @@ from model.cell import LstmFunction, binarize, fixed_point, plain_lstm
 from model.exact import check_exact, weight_codes
 from model.factors import Factors, SearchedFactors
 from model.family import ADDERS, BINARIZED, STEPPED, FactorRule, Family, NumberChoice
-from model.float_network import FloatNetwork
+from model.float_network import FloatMlp, FloatNetwork
 from model.fused import fused_lstm
 from model.gate_product import LimitedProduct, Product
 from model.spec import (
     DenseSpec,
+    LayerSpec,
     LstmSpec,
     NetworkSpec,
     Pool,
@@ -30,6 +31,11 @@ from model.steps import Steps
 GROUPS = {"gates": 4, "wx": 4, "wh": 4, "b": 4}  #: quantities that have factors for each gate
 
 SEARCH_SEQUENCES = 256  #: that a search of the factors of x of a layer above the first runs through those below it
+
+
+def uniform(*shape: int, hidden: int) -> nn.Parameter:
+    """Weights to begin with, of a layer of ``hidden`` units or on top of one."""
+    return nn.Parameter(torch.empty(shape).uniform_(-(hidden**-0.5), hidden**-0.5))
 
 
 class MlbNetwork(nn.Module):
@@ -111,18 +117,13 @@ class MlbNetwork(nn.Module):
         # Where h is binarized too, x of a layer above the first is h of the one below, with its factors.
         above = [name for name in of_layers if name != "x" or "h" not in of_layers]
 
-        def uniform(*shape: int) -> nn.Parameter:
-            return nn.Parameter(torch.empty(shape).uniform_(-(hidden**-0.5), hidden**-0.5))
-
         self.factors, self.masters = nn.ModuleDict(), nn.ParameterDict()
         for layer in range(layers):
             for name in above if layer else of_layers:
                 self.factors[of_layer(name, layer)] = factors_of(name)
-            self.masters[of_layer("wx", layer)] = uniform(4, hidden, hidden if layer else features)
-            self.masters[of_layer("wh", layer)] = uniform(4, hidden, hidden)
-            self.masters[of_layer("b", layer)] = nn.Parameter(torch.zeros(4, hidden))
+            self.masters.update({of_layer(name, layer): w for name, w in self._new_masters(layer).items()})
         self.factors.update({name: factors_of(name) for name in dense})
-        self.masters["dense_w"] = uniform(classes, hidden)
+        self.masters["dense_w"] = uniform(classes, hidden, hidden=hidden)
         self.masters["dense_b"] = nn.Parameter(torch.zeros(classes))
         # A sign alone says nothing of the size of x; with thresholds of their own, features together do.
         shift, binarized_x = torch.zeros(features), "x_l0" in self.factors
@@ -133,6 +134,13 @@ class MlbNetwork(nn.Module):
         self.shift = nn.Parameter(shift, requires_grad=binarized_x)
         self.adapt()
 
+    def _new_masters(self, layer: int) -> dict[str, nn.Parameter]:
+        """The weights of a layer by name, to begin with."""
+        h = self.hidden
+        shapes = {"wx": (4, h, h if layer else self.features), "wh": (4, h, h)}
+        weights = {name: uniform(*shape, hidden=h) for name, shape in shapes.items()}
+        return {**weights, "b": nn.Parameter(torch.zeros(4, h))}
+
     @torch.no_grad()
     def take_shift(self) -> np.ndarray:
         """What is taken off each feature of standardized samples; from now on it is nothing."""
@@ -141,15 +149,14 @@ class MlbNetwork(nn.Module):
         return shift
 
     @torch.no_grad()
-    def warm_start(self, network: FloatNetwork, x: Tensor | None = None) -> None:
+    def warm_start(self, network: FloatNetwork | FloatMlp, x: Tensor | None = None) -> None:
         """Take the weights of a trained float network, and factors from them; searched factors of x from samples."""
         for layer in range(self.layers):
-            w = network.lstm_weights(layer)
-            for name, value in (("wx", w["weight_ih"]), ("wh", w["weight_hh"]), ("b", w["bias_ih"] + w["bias_hh"])):
+            for name, value in network.layer_weights(layer).items():
                 master = self.masters[of_layer(name, layer)]
                 master.copy_(value.view_as(master))
-        # What the shift takes off x comes back with the bias.
-        self.masters["b_l0"] += self.masters["wx_l0"] @ self.shift
+        if self.shift.requires_grad:  # what the shift takes off x comes back with the bias
+            self.masters["b_l0"] += self.masters["wx_l0"] @ self.shift
         self.masters["dense_w"].copy_(network.dense.weight)
         self.masters["dense_b"].copy_(network.dense.bias)
         self.adapt()
@@ -182,7 +189,7 @@ class MlbNetwork(nn.Module):
             return self._quantities("h", layer - 1)
         return (self.numbers.fixed(name),) * GROUPS.get(name, 1)
 
-    def layer_spec(self, layer: int) -> LstmSpec:
+    def layer_spec(self, layer: int) -> LayerSpec:
         """The specification of a layer with the factors as they are now."""
         stored: dict[str, Any] = {name: self._quantities(name, layer)[0] for name in ("x", "h", "c")}
         stored |= {name: self._quantities(name, layer) for name in ("gates", "wx", "wh", "b")}
@@ -245,18 +252,23 @@ class MlbNetwork(nn.Module):
 
     def _layers(self, x: Tensor, lstm_function: LstmFunction) -> Iterator[Tensor]:
         """h^ of every step of each layer, from the first on."""
-        dtype = torch.float32 if self.training else torch.float64
-        source = self.numbers.source
-        exact = x.to(dtype) - self.shift
-        given = (exact.detach() * 2.0**source.frac).round().clamp(source.min, source.max) * source.step
-        given = (given + (exact - exact.detach())).transpose(0, 1)
+        given = self._samples(x)
         for layer in range(self.layers):
             given = self._layer(layer, given, lstm_function)
             yield given
 
+    def _samples(self, x: Tensor) -> Tensor:
+        """Samples as the hardware takes them, (steps, batch, features)."""
+        dtype = torch.float32 if self.training else torch.float64
+        source = self.numbers.source
+        exact = x.to(dtype) - self.shift
+        given = (exact.detach() * 2.0**source.frac).round().clamp(source.min, source.max) * source.step
+        return (given + (exact - exact.detach())).transpose(0, 1)
+
     def _layer(self, layer: int, given: Tensor, lstm_function: LstmFunction) -> Tensor:
         """h^ of every step of a layer, from the samples or from h^ of the one below."""
         lstm, named = self.layer_spec(layer), lambda name: of_layer(name, layer)
+        assert isinstance(lstm, LstmSpec)
         own = ((name, named(name)) for name in ("h", "c", "gates"))
         a = {name: self._factors(full)().to(given.dtype) for name, full in own if full in self.factors}
         x_hat = self._stored("x", given, layer) if layer == 0 or named("x") in self.factors else given

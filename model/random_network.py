@@ -7,8 +7,8 @@ import torch
 
 from model.bundle import stored_samples
 from model.family import WORD, FactorRule, Family, NumberChoice
-from model.float_network import FloatNetwork
 from model.layers import MlbNetwork
+from model.mlp import networks_of
 from model.scaling import Scaling
 from model.spec import Pool
 
@@ -34,12 +34,13 @@ def random_network(
 ) -> tuple[MlbNetwork, torch.Tensor]:
     """A network warm-started from a random float one, in ``eval()``, and standardized samples for it."""
     torch.manual_seed(seed)
-    network = FloatNetwork(features, hidden, classes, pool, layers)
+    float_network, hardware_network = networks_of(family)
+    network = float_network(features, hidden, classes, pool, layers)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(gain).add_(0.1 * torch.randn_like(parameter))
     x = 1.5 * torch.randn(batch, steps, features)
-    mlb = MlbNetwork(
+    mlb = hardware_network(
         features=features,
         hidden=hidden,
         classes=classes,

@@ -15,6 +15,7 @@ from model import checkpoint
 from model.config import TrainConfig, TrainingError
 from model.data import Dataset
 from model.factors import Factors
+from model.family import Family
 
 Progress = Callable[[str, int, int, float, float], None]  #: phase, epochs done, of, training loss, validation accuracy
 
@@ -33,7 +34,7 @@ def score(network: nn.Module, x: Tensor, y: Tensor) -> float:
 
 #: What the float network of a run depends on.
 OF_FLOAT = (
-    *("data", "shape", "data digest", "layers", "hidden", "epochs_float"),
+    *("data", "shape", "data digest", "float network", "layers", "hidden", "epochs_float"),
     *("seed", "pool", "batch", "rate_float", "decay", "jitter"),
 )
 
@@ -51,6 +52,7 @@ class Run:
             **config.plain(),
             "data": data.name,
             "shape": list(data.x.shape),
+            **({"float network": config.family.value} if config.family is Family.MLP else {}),
             "data digest": hashlib.sha256(b"".join(a.tobytes() for a in (data.x, data.y, data.split))).hexdigest(),
         }
         self.state: dict[str, Any] = {"identity": self.identity, "phases": {}}

@@ -25,7 +25,7 @@ def saturations(network: NetworkSpec, weights: Weights, samples: NDArray[np.inte
     for layer, (lstm, trace) in enumerate(
         zip(network.layers, golden.run(network, weights, samples).layers, strict=True)
     ):
-        if lstm.sums is None:
+        if not isinstance(lstm, LstmSpec) or not isinstance(trace, golden.LayerTrace) or lstm.sums is None:
             continue
         start = np.broadcast_to(lstm.h.quantize(0, 0), trace.h[:, :1].shape)
         inputs = {"x": trace.x, "h": np.concatenate([start, trace.h[:, :-1]], 1)}

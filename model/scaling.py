@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """Standardization of raw samples: ``(x - mean) * scale`` per feature.
+    """Standardization of raw samples: ``(x - mean) * scale`` per feature; of images, the same for all.
 
     ``of`` the training split; ``shifted`` by what a network for hardware learned.
     """
@@ -19,11 +19,13 @@ class Scaling:
     scale: tuple[float, ...]
 
     @classmethod
-    def of(cls, x: NDArray[np.float32]) -> Scaling:
-        flat = x.reshape(-1, x.shape[-1]).astype(np.float64)
+    def of(cls, x: NDArray[np.float32], alike: bool = False) -> Scaling:
+        """That which gives each feature, or all of them together where they are ``alike``, mean 0 and deviation 1."""
+        flat = x.reshape(-1, 1 if alike else x.shape[-1]).astype(np.float64)
         deviation = flat.std(0)
         scale = np.where(deviation > 0, 1.0 / np.where(deviation > 0, deviation, 1.0), 1.0)
-        return cls(mean=tuple(flat.mean(0).tolist()), scale=tuple(scale.tolist()))
+        mean, scale = (np.broadcast_to(each, x.shape[-1:]) for each in (flat.mean(0), scale))
+        return cls(mean=tuple(mean.tolist()), scale=tuple(scale.tolist()))
 
     def shifted(self, shift: NDArray[np.float32]) -> Scaling:
         """The same with ``shift`` (standardized, one a feature) taken off each sample."""

@@ -1,4 +1,4 @@
-"""Training: a float LSTM first, then the network for hardware from its weights; resumable after any epoch."""
+"""Training: a float network first, then the network for hardware from its weights; resumable after any epoch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import torch
 from model.config import TrainConfig
 from model.data import Dataset
 from model.family import ADDERS, STEPPED, Family
-from model.float_network import FloatNetwork
+from model.float_network import FloatMlp, FloatNetwork
 from model.layers import MlbNetwork
+from model.mlp import networks_of
 from model.run import Progress, Run, score
 from model.scaling import Scaling
 
@@ -24,7 +25,7 @@ class Trained:
     Of ``Family.FLOAT`` there is only the first.
     """
 
-    float_network: FloatNetwork
+    float_network: FloatNetwork | FloatMlp
     network: MlbNetwork | None
     unaware: MlbNetwork | None  #: trained with exact adders, and now with others, if there are (BLSTM, FIXED)
     float_scaling: Scaling  #: how samples are standardized for the float network
@@ -46,7 +47,7 @@ def train(
         network.
     """
     torch.manual_seed(config.seed)
-    scaling = Scaling.of(data.part("train")[0])
+    scaling = Scaling.of(data.part("train")[0], data.alike)
     parts = {}
     for name in ("train", "val"):
         x, y = data.part(name)
@@ -56,7 +57,8 @@ def train(
     if float_from is not None:
         run.save()
 
-    float_network = FloatNetwork(features, config.hidden, data.classes, config.pool, config.layers)
+    kind, _ = networks_of(config.family)
+    float_network = kind(features, config.hidden, data.classes, config.pool, config.layers)
     float_score = run.fit("float", float_network, parts, config.epochs_float, config.rate_float, progress)
     trained = Trained(
         float_network=float_network,
@@ -84,7 +86,7 @@ def train(
         fit("exact", epochs["exact"], config.rate)
         network.sums = config.adders
         unaware = None if config.adders.exact else copy.deepcopy(network)
-        if any(lstm.inexact for lstm in network.spec().layers):
+        if any(lstm.inexact for lstm in network.spec().lstms):
             fit("mlb", epochs["mlb"], config.rate_adders)
         else:
             validation["mlb"] = validation["exact"]
@@ -113,7 +115,8 @@ def phases(config: TrainConfig) -> dict[str, int]:
 def untrained(config: TrainConfig, data: Dataset) -> MlbNetwork:
     """The network for hardware as training begins with it, before it gets the weights of the float one."""
     steps, features = data.x.shape[1:]
-    return MlbNetwork(
+    _, kind = networks_of(config.family)
+    return kind(
         features=features,
         layers=config.layers,
         hidden=config.hidden,

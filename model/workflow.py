@@ -16,7 +16,7 @@ from model.config import TrainConfig
 from model.data import Dataset
 from model.layers import MlbNetwork
 from model.run import Progress, predictions
-from model.spec import Datapath, FixedSpec, Folding, MlbDotSpec, MlbSpec, StepSpec, Weight, of_layer
+from model.spec import Datapath, FixedSpec, Folding, MlbDotSpec, MlbSpec, ReluSpec, StepSpec, Weight, of_layer
 from model.training import train
 
 
@@ -122,7 +122,7 @@ def _without_training(network: MlbNetwork, config: TrainConfig, x: torch.Tensor,
     return found
 
 
-#: What products of an LSTM layer are made of; a ternary product adds a word, subtracts it, or does nothing.
+#: What products of a layer are made of; a ternary product adds a word, subtracts it, or does nothing.
 OPERATIONS = ("xnor_operations", "signed_additions", "ternary_products", "integer_products", "multiplications")
 
 
@@ -146,6 +146,14 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
     operations: dict[str, int] = dict.fromkeys(OPERATIONS, 0)
     for layer, lstm in enumerate(network.layers):
         named = partial(of_layer, layer=layer)
+        if isinstance(lstm, ReluSpec):
+            quantities |= {named(name): (getattr(lstm, name),) for name in ("x", "h", "w", "b")}
+            formats |= {named(name): str(getattr(lstm, name).format) for name in ("x", "h", "b")}
+            formats[named("z")] = str(lstm.z_format)
+            state_bits |= {named("x"): lstm.features * lstm.x.width, named("h"): lstm.hidden * lstm.h.width}
+            kind, each = _operations(MlbDotSpec(n=lstm.features, x=lstm.x, w=lstm.w))
+            operations[kind] += lstm.hidden * lstm.features * each
+            continue
         stored = {"x": (lstm.x,), "h": (lstm.h,), "c": (lstm.c,), "gates": lstm.gates}
         stored |= {"wx": lstm.wx, "wh": lstm.wh, "b": lstm.b}
         quantities |= {named(name): specs for name, specs in stored.items()}
@@ -168,6 +176,7 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
         "family": b.design.provenance.settings.get("family", "mubinn2"),
         "metrics": b.design.provenance.metrics,
         "settings": b.design.provenance.settings,
+        "kind": "MLP" if all(isinstance(layer, ReluSpec) for layer in network.layers) else "LSTM",
         "features": network.features,
         "hidden": [lstm.hidden for lstm in network.layers],
         "classes": dense.classes,

@@ -14,9 +14,14 @@ class Beat(data.Struct):
 
 
 class BeatCounter:
-    """Where a pass is: a pass takes block after block, a group of units or a class, each for ``beats`` cycles.
+    """Where a pass is: a pass takes block after block, a group of units or a class, each for some beats.
 
     All are 0 before a pass, and again after it.
+
+    Parameters
+    ----------
+    passes
+        Blocks and beats of each kind of pass.
 
     Attributes
     ----------
@@ -26,15 +31,16 @@ class BeatCounter:
         ``block * beats + beat``.
     """
 
-    def __init__(self, blocks: int, beats: int) -> None:
-        self._beats = beats
-        self.address = Signal(range(blocks * beats))
-        self.block = Signal(range(blocks))
-        self.beat = Signal(range(beats))
+    def __init__(self, *passes: tuple[int, int]) -> None:
+        self._passes = passes
+        self.address = Signal(range(max(blocks * beats for blocks, beats in passes)))
+        self.block = Signal(range(max(blocks for blocks, _ in passes)))
+        self.beat = Signal(range(max(beats for _, beats in passes)))
 
-    def run(self, m: Module, layer_beat: Beat, blocks: int, following: str) -> None:
-        """In a state of an FSM: announce a beat a cycle, for every block, then go to state ``following``."""
-        last, final = self.beat == self._beats - 1, self.block == blocks - 1
+    def run(self, m: Module, layer_beat: Beat, kind: int, following: str) -> None:
+        """In a state of an FSM: announce a beat a cycle, for every block of a pass, then go to state ``following``."""
+        blocks, beats = self._passes[kind]
+        last, final = self.beat == beats - 1, self.block == blocks - 1
         m.d.comb += [
             layer_beat.valid.eq(1),
             layer_beat.first.eq(self.beat == 0),

@@ -30,7 +30,7 @@ from rtl.unit import Unit
 class DenseLayer(Unit):
     """``logits = w^ h^ + b^``, of the last step or summed over all steps, and their argmax.
 
-    One class after the other, each in ``beats`` cycles; the logits lie in a register that is shifted by
+    One class after the other, each in ``h_beats`` cycles; the logits lie in a register that is shifted by
     one class each time. A tie goes to the lowest index.
 
     Latency: ``done`` is high ``Schedule.DENSE_LATENCY`` cycles after the beat announced as ``final``, and
@@ -114,7 +114,7 @@ class DenseLayer(Unit):
         start = start_value(dense.b, self.bias, h.frac, self.spec.logit_start, network.logit_format)
         total = Signal(shape_of(network.logit_format), reset_less=True)
         m.d.comb += [
-            adder.before.eq(start if s.beats == 1 else Mux(read.first, start, total)),
+            adder.before.eq(start if s.h_beats == 1 else Mux(read.first, start, total)),
             *(adder.x0.eq(self.lanes), adder.w0.eq(self.weights)),
         ]
         with m.If(read.valid):

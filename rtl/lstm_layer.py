@@ -6,11 +6,11 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import LayerSchedule, Weights, of_layer
+from model.spec import LstmSchedule
 from rtl.beat import Beat
+from rtl.layer_inputs import layer_inputs, turning_x
 from rtl.lstm_unit import GateConstants, LstmUnit, unit_weights
-from rtl.quantity import quantize
-from rtl.shapes import codes, named, shape_of
+from rtl.shapes import codes, named
 from rtl.unit import Unit
 
 
@@ -19,26 +19,7 @@ def repeated(code: int, width: int, count: int) -> Const:
     return Const(sum((code & ((1 << width) - 1)) << (width * i) for i in range(count)), width * count)
 
 
-#: The weights of each unit, where they are constants.
-LayerConstants = tuple[tuple[GateConstants, ...], ...]
-
-
-def layer_constants(weights: Weights, layer: int) -> LayerConstants:
-    """The weights of each unit of a layer, for each gate."""
-    wx, wh, b = (weights[of_layer(name, layer)] for name in ("wx", "wh", "b"))
-    return tuple(
-        tuple((tuple(wx[k, unit].tolist()), tuple(wh[k, unit].tolist()), int(b[k, unit])) for k in range(4))
-        for unit in range(b.shape[1])
-    )
-
-
-def layer_inputs(schedule: LayerSchedule) -> data.ArrayLayout:
-    """What becomes x of a step: numbers to be stored as x, or codes of x as they are."""
-    lstm, source = schedule.lstm, schedule.source
-    return codes(lstm.x, lstm.features) if source is None else data.ArrayLayout(shape_of(source), lstm.features)
-
-
-def weight_ports(schedule: LayerSchedule) -> dict[str, Any]:
+def weight_ports(schedule: LstmSchedule) -> dict[str, Any]:
     """The ports for memory words: of all weights of a beat, and of the biases of a group."""
     return {
         "weights": In(data.ArrayLayout(data.ArrayLayout(unit_weights(schedule), 4), schedule.pe)),
@@ -85,7 +66,7 @@ class LstmLayer(Unit):
     h: data.View
     done: Value
 
-    def __init__(self, schedule: LayerSchedule, constants: LayerConstants | None = None) -> None:
+    def __init__(self, schedule: LstmSchedule, constants: tuple[tuple[GateConstants, ...], ...] | None = None) -> None:
         self.spec, self.constants, self.variant = schedule, constants, (constants,)
         super().__init__(
             {
@@ -103,7 +84,7 @@ class LstmLayer(Unit):
     def build(self) -> Module:
         m = Module()
         s, lstm = self.spec, self.spec.lstm
-        hidden, x_bits, h_bits, c_bits = lstm.hidden, lstm.x.width, lstm.h.width, lstm.c.width
+        hidden, h_bits, c_bits = lstm.hidden, lstm.h.width, lstm.c.width
         h_zero, c_zero = int(lstm.h.quantize(0, 0)), int(lstm.c.quantize(0, 0))
         # Lanes past the end hold code 0 for ever: they come back with every turn.
         h_init = Cat(repeated(h_zero, h_bits, hidden), Const(0, h_bits * s.h_padding))
@@ -123,20 +104,11 @@ class LstmLayer(Unit):
         ]
         m.d.sync += self.done.eq(hidden_valid & stored.final)
 
-        x = named(x_bits * s.beats * s.x_lanes, "x")
         h = Signal(h_bits * s.beats * s.h_lanes, reset_less=True)
         h_next = Signal(h_bits * s.groups * s.pe, reset_less=True)
         c = Signal(c_bits * s.groups * s.pe, reset_less=True)
 
-        stored_x = [
-            self.inputs[i] if s.source is None else quantize(m, f"x_{i}", lstm.x, s.source, self.inputs[i])
-            for i in range(lstm.features)
-        ]
-        with m.If(self.load):
-            m.d.sync += x.eq(Cat(*stored_x))
-        with m.Elif(read.valid):
-            m.d.sync += x.eq(x.rotate_right(x_bits * s.x_lanes))
-
+        x = turning_x(m, s, self.inputs, self.load, read.valid)
         m.d.comb += self.h.eq(h)
         with m.If(self.restart):
             m.d.sync += h.eq(h_init)

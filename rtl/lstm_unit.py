@@ -9,7 +9,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import GATES, LayerSchedule, MlbAccumulatorSpec, MlbDotSpec, RunningSumSpec
+from model.spec import GATES, LstmSchedule, MlbAccumulatorSpec, MlbDotSpec, RunningSumSpec
 from rtl.cell_code import CellCode
 from rtl.gate_code import GateCode
 from rtl.hidden_code import HiddenCode
@@ -21,7 +21,7 @@ from rtl.shapes import code_shape, codes, named, shape_of
 from rtl.unit import Unit
 
 
-def unit_weights(schedule: LayerSchedule) -> data.StructLayout:
+def unit_weights(schedule: LstmSchedule) -> data.StructLayout:
     """The weights of one gate of one unit in one beat."""
     lstm = schedule.lstm
     return data.StructLayout({"x": codes(lstm.wx[0], schedule.x_lanes), "h": codes(lstm.wh[0], schedule.h_lanes)})
@@ -75,7 +75,7 @@ class LstmUnit(Unit):
     c_now: Value
     h_new: Value
 
-    def __init__(self, schedule: LayerSchedule, constants: tuple[GateConstants, ...] | None = None) -> None:
+    def __init__(self, schedule: LstmSchedule, constants: tuple[GateConstants, ...] | None = None) -> None:
         self.spec, self.lstm = schedule, schedule.lstm
         self.constants, self.variant = constants, (constants,)
         lstm = self.lstm

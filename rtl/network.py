@@ -8,11 +8,11 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from model.spec import LOAD_WIDTH, Pool, Schedule, Weights, memory_images, of_layer
+from model.spec import LOAD_WIDTH, LayerSchedule, Pool, Schedule, Weights, memory_images, of_layer
 from rtl.beat import BeatCounter
 from rtl.dense_layer import DenseLayer
-from rtl.lstm_layer import LstmLayer, layer_constants
-from rtl.lstm_stage import LstmStage
+from rtl.layer_stage import LayerStage
+from rtl.layers import build_layer, layer_constants
 from rtl.shapes import shape_of
 from rtl.unit import Unit
 from rtl.weight_loader import WeightLoader
@@ -20,11 +20,11 @@ from rtl.weight_memory import WeightMemory, WeightStorage
 
 
 class Network(Unit):
-    """A whole network: LSTM layers, dense layer, argmax, and the sequencer of the last layer and the dense one::
+    """A whole network: layers, dense layer, argmax, and the sequencer of the last layer and the dense one::
 
-        i -> stage 0 -> stage 1 -> ... -> last LSTM layer -> dense layer -> o
+        i -> stage 0 -> stage 1 -> ... -> last layer -> dense layer -> o
 
-    Every layer but the last is a stage of a pipeline of time steps, see :class:`LstmStage`; of one layer there is only
+    Every layer but the last is a stage of a pipeline of time steps, see :class:`LayerStage`; of one layer there is only
     the last. The dense layer turns the h of the last one, which begins its next step after that.
 
     Latency and throughput: ``Schedule.sequence_cycles(steps)`` cycles from the first x_t being taken until
@@ -65,7 +65,7 @@ class Network(Unit):
         self.images, self.storage = memory_images(schedule, weights), storage
         # Where a step is one beat the sums themselves are made for the weights; elsewhere words are chosen.
         self.constants = [
-            layer_constants(weights, k) if storage is WeightStorage.CONST and s.groups * s.beats == 1 else None
+            layer_constants(s, weights, k) if storage is WeightStorage.CONST and s.groups * s.beats == 1 else None
             for k, s in enumerate(schedule.layers)
         ]
         network = schedule.network
@@ -90,10 +90,11 @@ class Network(Unit):
         m = Module()
         *below, s = self.spec.layers
         loader = self._loader(m)
-        stages = [LstmStage(layer, constants) for layer, constants in zip(below, self.constants, strict=False)]
+        stages = [LayerStage(layer, constants) for layer, constants in zip(below, self.constants, strict=False)]
         hold = Signal()  # no sample is taken
         x = self._pipeline(m, stages, hold, loader)
-        m.submodules.lstm_layer = lstm = LstmLayer(s, self.constants[-1])
+        lstm = build_layer(s, self.constants[-1])
+        m.submodules[f"{s.layer.kind}_layer"] = lstm
         m.submodules.dense_layer = dense = DenseLayer(self.spec)
         m.d.comb += [
             lstm.inputs.eq(x.payload.x),
@@ -102,10 +103,9 @@ class Network(Unit):
             self.o.payload.logits.eq(dense.logits),
             self.o.payload.label.eq(dense.label),
         ]
-        counter = BeatCounter(max(s.groups, self.spec.network.dense.classes), s.beats)
+        counter = BeatCounter((s.groups, s.beats), (self.spec.network.dense.classes, s.h_beats))
         if lstm.constants is None:
-            self._memory(m, of_layer("lstm_weights", len(below)), counter.address, lstm.weights, loader)
-            self._memory(m, of_layer("lstm_biases", len(below)), counter.block, lstm.biases, loader)
+            self._layer_memories(m, s, len(below), counter.address, counter.block, lstm, loader)
         self._memory(m, "dense_weights", counter.address, dense.weights, loader)
         self._memory(m, "dense_biases", counter.block, dense.bias, loader)
 
@@ -133,14 +133,14 @@ class Network(Unit):
                     with m.Elif(empty & self.w.valid):
                         m.next = "WEIGHTS"
             with m.State("STEP"):
-                counter.run(m, lstm.beat, lstm.spec.groups, "STEP_END")
+                counter.run(m, lstm.beat, 0, "STEP_END")
             with m.State("STEP_END"), m.If(lstm.done):
                 m.next = "DENSE"
                 if self.spec.network.dense.pool is Pool.LAST:
                     with m.If(~last):
                         m.next = "LOAD"
             with m.State("DENSE"):
-                counter.run(m, dense.beat, self.spec.network.dense.classes, "DENSE_END")
+                counter.run(m, dense.beat, 1, "DENSE_END")
             with m.State("DENSE_END"), m.If(dense.done):
                 m.next = "LOAD"
                 with m.If(last):
@@ -161,7 +161,7 @@ class Network(Unit):
         m.d.comb += [loader.w.valid.eq(self.w.valid), self.w.ready.eq(loader.w.ready)]
         return loader
 
-    def _pipeline(self, m: Module, stages: list[LstmStage], hold: Signal, loader: WeightLoader | None) -> Any:
+    def _pipeline(self, m: Module, stages: list[LayerStage], hold: Signal, loader: WeightLoader | None) -> Any:
         """Connect the stages one behind the other, from port ``i`` on; the stream that the last layer takes."""
         given: Any = stream.Signature(self.i.payload.shape()).create()
         m.d.comb += [
@@ -170,17 +170,23 @@ class Network(Unit):
             self.i.ready.eq(given.ready & ~hold),
         ]
         for layer, stage in enumerate(stages):
-            m.submodules[f"lstm_stage_{layer}"] = stage
+            m.submodules[f"{stage.module_name}_{layer}"] = stage
             m.d.comb += [
                 stage.i.payload.eq(given.payload),
                 stage.i.valid.eq(given.valid),
                 given.ready.eq(stage.i.ready),
             ]
             if stage.constants is None:
-                self._memory(m, of_layer("lstm_weights", layer), stage.address, stage.weights, loader)
-                self._memory(m, of_layer("lstm_biases", layer), stage.group, stage.biases, loader)
+                self._layer_memories(m, stage.spec, layer, stage.address, stage.group, stage, loader)
             given = stage.o
         return given
+
+    def _layer_memories(
+        self, m: Module, s: LayerSchedule, layer: int, address: Value, group: Value, ports: Any, loader: Any
+    ) -> None:
+        """Connect the weight ports of a layer to its two memories."""
+        self._memory(m, of_layer(f"{s.layer.kind}_weights", layer), address, ports.weights, loader)
+        self._memory(m, of_layer(f"{s.layer.kind}_biases", layer), group, ports.biases, loader)
 
     def _memory(self, m: Module, name: str, address: Value, port: Any, loader: WeightLoader | None) -> None:
         """Connect a layer's weight port to its memory, inside or outside."""

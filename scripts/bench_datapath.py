@@ -38,7 +38,7 @@ def main(
         pair = parse_levels(text, Family.MUBINN2)
         with err.status(f"({text})") as status:
             folder = out_folder / f"digits-{pair[0]}{pair[1]}"
-            lstm = trained("digits", pair, digits, folder).network.layers[0]
+            lstm = trained("digits", pair, digits, folder).network.lstms[0]
             reports = measure(lstm, liberty=library, timeout_s=3000, progress=status.update)
         for datapath, report in reports.items():
             figures = {"area": report.area, "depth": report.depth, "delay": report.delay, "seconds": report.seconds}

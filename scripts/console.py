@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from model import bundle as bundles
-from model.spec import Datapath, Folding, NetworkSpec, Schedule
+from model.spec import Datapath, Folding, LstmSchedule, NetworkSpec, Schedule
 from rtl.weight_memory import WeightStorage
 from sim.simulators import SimulationError
 from synth.datapath import areas, measure, smallest
@@ -126,8 +126,10 @@ def resolve(choice: DatapathChoice, network: NetworkSpec, liberty: Path | None) 
     """The datapath that is meant; ``auto`` synthesizes each, and says on standard error what it found."""
     if choice is not DatapathChoice.AUTO:
         return Datapath(choice.value)
+    if not network.lstms:  # others have no choice
+        return Datapath.ARITHMETIC
     with err.status("auto") as status:
-        layers = [measure(lstm, liberty=liberty, progress=status.update) for lstm in network.layers]
+        layers = [measure(lstm, liberty=liberty, progress=status.update) for lstm in network.lstms]
     found = areas(layers)
     chosen, unit = smallest(found), next(iter(layers[0].values()))
     listed = ", ".join(f"{path} {area:,.1f}" for path, area in found.items())
@@ -139,7 +141,8 @@ def resolve(choice: DatapathChoice, network: NetworkSpec, liberty: Path | None) 
 def built_as(schedule: Schedule) -> str:
     """Folding and datapath as built."""
     layers = "; ".join(
-        f"pe {s.pe}, {s.x_lanes} + {s.h_lanes} inputs a cycle: {s.groups} groups of units x {s.beats} beats"
+        f"pe {s.pe}, {s.x_lanes}{f' + {s.h_lanes}' if isinstance(s, LstmSchedule) else ''} inputs a cycle: "
+        f"{s.groups} groups of units x {s.beats} beats"
         for s in schedule.layers
     )
     return f"{layers}, datapath {schedule.datapath}"

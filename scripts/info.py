@@ -8,6 +8,7 @@ import typer
 
 from model.bundle import Bundle
 from model.saturations import nodes, saturations
+from model.spec import LstmSpec
 from model.workflow import OPERATIONS, describe
 from scripts.console import BundlePath, Json, built_as, command, emit_json, open_bundle, out, percent, table
 
@@ -19,6 +20,7 @@ def saturating(loaded: Bundle, count: int) -> dict[str, list[dict[str, Any]]]:
     found = {}
     for name, counts in saturations(loaded.network, loaded.weights, samples).items():
         lstm = loaded.network.layers[int(name.rpartition("_l")[2])]
+        assert isinstance(lstm, LstmSpec)
         of_levels = zip(counts, nodes(lstm, name[0]), strict=True)
         found[name] = [
             {
@@ -58,7 +60,7 @@ def info(
         [
             (
                 "network",
-                f"LSTM {sizes}, dense -> {about['classes']} on the {about['pool']} "
+                f"{about['kind']} {sizes}, dense -> {about['classes']} on the {about['pool']} "
                 f"hidden state, {about['family']} ({about['activation_levels']},{about['weight_levels']}){bits}",
             ),
             ("trained on", f"{about['data']}, seed {about['settings']['seed']}"),
@@ -81,10 +83,7 @@ def info(
         "Formats (s signed, u unsigned; width.fraction bits)",
         [
             *((k, v if isinstance(v, str) else ", ".join(v)) for k, v in about["formats"].items()),
-            *(
-                ("sums", text)
-                for text in dict.fromkeys(str(lstm.sums) for lstm in schedule.network.layers if lstm.sums)
-            ),
+            *(("sums", text) for text in dict.fromkeys(str(lstm.sums) for lstm in schedule.network.lstms if lstm.sums)),
         ],
     )
     table(

@@ -22,6 +22,7 @@ from model.family import NumberChoice
 from model.spec import (
     Datapath,
     Format,
+    LayerSpec,
     LstmSpec,
     MlbDotSpec,
     MlbQuantizerSpec,
@@ -179,11 +180,12 @@ OF_LAYERS: tuple[Callable[[LstmSpec], Iterator[Claim]], ...] = (quantizers, acti
 OF_UNITS: tuple[Callable[[], Iterator[Claim]], ...] = (sums, trees, integer_dots, matrices, dots, nonuniform)
 
 
-def claims(source: Format, layers: Sequence[LstmSpec]) -> Iterator[Claim]:
+def claims(source: Format, layers: Sequence[LayerSpec]) -> Iterator[Claim]:
     """All claims of a network that takes samples of format ``source``."""
     yield from quantizer("x", MlbQuantizerSpec(source=source, mlb=binarized(layers[0].x)))
     for number, layer in enumerate(layers):
         of = f"layer {number}, " if len(layers) > 1 else ""
+        assert isinstance(layer, LstmSpec)  # another would not have x binarized
         yield from (replace(claim, size=of + claim.size) for family in OF_LAYERS for claim in family(layer))
     yield from (claim for family in OF_UNITS for claim in family())
 

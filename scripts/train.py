@@ -1,4 +1,4 @@
-"""``xnorforge train``: a float LSTM, then one for hardware from its weights, into a bundle."""
+"""``xnorforge train``: a float network, then one for hardware from its weights, into a bundle."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from model import bundle as bundles
+from model import image_data
 from model.config import TrainConfig, TrainingError
-from model.data import load
+from model.data import Dataset, load
 from model.family import ADDERS, FACTOR_RULES, STEPPED, FactorRule, Family
 from model.spec import MAX_BITS, Datapath, Folding, Pool, SumSpec
 from model.training import open_run, phases, untrained
@@ -20,13 +21,14 @@ from model.workflow import train_to_bundle
 from scripts.console import DatapathChoice, Json, command, emit_json, err, out, percent, resolve, table
 from synth.liberty import find_liberty
 
-PHASES = {"float": "float LSTM", "exact": "LSTM with exact adders", "mlb": "LSTM for hardware"}
+PHASES = {"float": "float network", "exact": "network with exact adders", "mlb": "network for hardware"}
 
 NAMES = {
     Family.FLOAT: "float LSTM",
     Family.FIXED32: "32-bit fixed-point LSTM",
     Family.B_LSTM: "B_LSTM",
     Family.FIXED: "fixed-point LSTM",
+    Family.MLP: "fixed-point MLP",
     Family.BLSTM: "BLSTM",
     Family.MUBINN1: "MuBiNN1",
     Family.MUBINN2: "MuBiNN2",
@@ -60,7 +62,7 @@ def parse_adders(text: str | None, family: Family) -> SumSpec:
 
 
 def parse_weights(text: str | None, family: Family | None) -> tuple[Family, int]:
-    """The family and the bits of a weight: ``3bit`` goes with FIXED, and means it where no family is given."""
+    """The family and the bits of a weight: ``3bit`` goes with FIXED and MLP, and means FIXED if no family is given."""
     if text is None:
         return family or Family.MUBINN2, TrainConfig.weight_bits
     if family not in (None, *STEPPED):
@@ -68,7 +70,7 @@ def parse_weights(text: str | None, family: Family | None) -> tuple[Family, int]
     bits = text.removesuffix("bit")
     if not bits.isdecimal() or not text.endswith("bit"):
         raise TrainingError(f"Weights must be 2bit to {MAX_BITS}bit, not {text!r}")
-    return Family.FIXED, int(bits)
+    return family or Family.FIXED, int(bits)
 
 
 def choose_factors(rule: FactorRule | None, family: Family) -> FactorRule:
@@ -78,12 +80,24 @@ def choose_factors(rule: FactorRule | None, family: Family) -> FactorRule:
     return rule or FACTOR_RULES.get(family, (FactorRule.FREE,))[0]
 
 
+def load_data(source: str, family: Family, data_root: Path | None, snr: float | None) -> Dataset:
+    """Sequences; of MLP, images as steps of all their pixels."""
+    if source not in image_data.PRESETS or snr is not None:
+        return load(source, data_root, snr)
+    if family is Family.MLP:
+        return image_data.pixels(source, data_root)
+    if source != "digits":  # which are sequences of rows, too
+        raise TrainingError(f"Images of {source} must go with {Family.MLP.value}, not with {family.value}")
+    return load(source, data_root)
+
+
 @command
 def train(
     data: Annotated[
         str,
         typer.Option(
-            help="digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands, or a file ending in .npz."
+            help="digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands, or a file ending in .npz; "
+            "of mlp also mnist and cifar10_subset."
         ),
     ] = "digits",
     snr: Annotated[
@@ -91,24 +105,24 @@ def train(
     ] = None,
     family: Annotated[
         Family | None,
-        typer.Option(help="What is binarized; float, fixed32 and fixed: nothing; mubinn2 if not given."),
+        typer.Option(help="What is binarized; float, fixed32, fixed and mlp: nothing; mubinn2 if not given."),
     ] = None,
     levels: Annotated[
         str | None, typer.Option(help="Levels A,W of activations and weights, each 1 to 5; 3,3 if not given.")
     ] = None,
     factors: Annotated[
         FactorRule | None,
-        typer.Option(help="Scaling factors of mubinn2 and blstm, steps of fixed; factors of mubinn1 are pow2."),
+        typer.Option(help="Scaling factors of mubinn2 and blstm, steps of fixed and mlp; factors of mubinn1 are pow2."),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(help="2bit to 8bit: integers of so many bits times a step (fixed); 3bit if not given.")
+        str | None, typer.Option(help="2bit to 8bit: integers times a step (fixed, mlp); 3bit if not given.")
     ] = None,
     adders: Annotated[
         str | None,
         typer.Option(help="How blstm and fixed add: a width, or fields as in width=10,order=tree,unit=16."),
     ] = None,
-    layers: Annotated[int, typer.Option(help="LSTM layers, one above the other.")] = 1,
-    hidden: Annotated[int, typer.Option(help="LSTM units of each layer.")] = 32,
+    layers: Annotated[int, typer.Option(help="LSTM layers (of mlp, dense ones with ReLU), one above the other.")] = 1,
+    hidden: Annotated[int, typer.Option(help="Units of each layer.")] = 32,
     epochs: Annotated[int, typer.Option(help="Epochs of the network for hardware.")] = 60,
     epochs_float: Annotated[int, typer.Option(help="Epochs of the float network.")] = 60,
     epochs_adders: Annotated[
@@ -171,14 +185,14 @@ def train(
         jitter=jitter,
         seed=seed,
     )
-    dataset, folding = load(data, data_root, snr), Folding(pe=pe, simd=simd)
+    dataset, folding = load_data(data, family, data_root, snr), Folding(pe=pe, simd=simd)
     usual = Datapath.usual(activation) if family is Family.MUBINN2 else Datapath.ARITHMETIC
     auto = datapath is DatapathChoice.AUTO
     asked = usual if datapath is None or auto else Datapath(datapath.value)
     open_run(config, dataset, out_folder, float_from)  # refuses before anything is trained
     if family is not Family.FLOAT:
-        for lstm in untrained(config, dataset).spec().layers:
-            asked.check(lstm)
+        for layer in untrained(config, dataset).spec().layers:
+            asked.check(layer)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -212,7 +226,8 @@ def train(
     if json:
         return emit_json(result)
     sizes = ", ".join(f"{name} {size}" for name, size in dataset.sizes.items())
-    rows = [("float LSTM, test", percent(result["accuracy_float"]))]
+    kind = "MLP" if family is Family.MLP else "LSTM"
+    rows = [(f"float {kind}, test", percent(result["accuracy_float"]))]
     if family is not Family.FLOAT:
         level_text = f" ({activation},{weight})" if family in LEVELS else ""
         if family in STEPPED:

@@ -30,8 +30,9 @@ SILENCE = 4  #: a design that does nothing for this many sequences' time is stuc
 
 PUBLIC = {
     TOP: ("clk", "rst", "i__*", "o__*", "w__*", "*_addr", "*_data"),
-    "lstm_layer*": ("x", "*_valid"),
+    "*_layer*": ("x", "*_valid"),
     "lstm_unit*": ("z_*", "activation_*", "gate_*", "c_raw", "c", "t", "h_raw", "h_new"),
+    "relu_unit*": ("z", "h_new"),
 }
 
 

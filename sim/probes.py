@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.golden import Trace
-from model.spec import GATES, Format, Schedule, of_layer
+from model.spec import GATES, Format, LayerSchedule, LstmSchedule, ReluSchedule, Schedule, of_layer
 from sim.job import UNKNOWN
 
-#: Which pipeline stage shows a value of a layer, if the datapath computes it; those of one stage are in order here.
+#: Which pipeline stage shows a value of an LSTM layer, if the datapath computes it; those of one stage are in order.
 STAGE = {
     "x": "x_valid",
     "z": "gates_valid",
@@ -26,6 +26,7 @@ STAGE = {
     "h_raw": "hidden_valid",
     "h": "hidden_valid",
 }
+RELU_STAGE = {"x": "x_valid", "z": "hidden_valid", "h": "hidden_valid"}  #: the same of a layer with ReLU
 RESULTS = ("logits", "label")  #: values of a sequence, recorded when its result is taken
 
 
@@ -66,10 +67,14 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """A named value: as it is called in :class:`model.golden.LayerTrace` (``Trace``, if ``layer`` is None)."""
+    """A named value: as it is called in :class:`model.golden.LayerTrace` (``Trace``, if ``layer`` is None).
+
+    ``stage`` shows it (of a value of a layer).
+    """
 
     name: str
     layer: int | None
+    stage: str = ""
 
     @property
     def array(self) -> str:
@@ -79,7 +84,7 @@ class Value:
     @property
     def cycles(self) -> str:
         """The array of the cycles in which it is shown."""
-        return "cycle_logits" if self.layer is None else f"cycle_{of_layer(STAGE[self.name], self.layer)}"
+        return "cycle_logits" if self.layer is None else f"cycle_{of_layer(self.stage, self.layer)}"
 
     def of(self, trace: Trace) -> NDArray[np.int64]:
         """As the golden function computes it."""
@@ -88,21 +93,27 @@ class Value:
 
 def computed(schedule: Schedule) -> tuple[Value, ...]:
     """The named values that the datapath computes, layer by layer."""
-    names = [name for name in STAGE if name not in schedule.datapath.uncomputed]
-    layers = [Value(name=name, layer=layer) for layer in range(len(schedule.layers)) for name in names]
+    layers = [
+        Value(name=name, layer=layer, stage=stage)
+        for layer, s in enumerate(schedule.layers)
+        for name, stage in (RELU_STAGE if isinstance(s, ReluSchedule) else STAGE).items()
+        if name not in schedule.datapath.uncomputed
+    ]
     return (*layers, *(Value(name=name, layer=None) for name in RESULTS))
 
 
 def stages(schedule: Schedule) -> tuple[Stage, ...]:
-    """The stages of all LSTM layers and the named values they show."""
+    """The stages of all layers and the named values they show."""
     return tuple(stage for layer in range(len(schedule.layers)) for stage in _stages_of(schedule, layer))
 
 
-def _stages_of(schedule: Schedule, layer: int) -> tuple[Stage, ...]:
-    s = schedule.layers[layer]
-    lstm, pe, hidden = s.lstm, s.pe, s.lstm.hidden
-    path = "lstm_layer" if layer == len(schedule.layers) - 1 else f"lstm_stage_{layer}.lstm_layer"
-    formats: dict[str, list[Format]] = {
+def _formats(s: LayerSchedule) -> dict[str, list[Format]]:
+    """The formats of the named values of a unit, one a gate where it has one for each."""
+    if isinstance(s, ReluSchedule):
+        return {"z": [s.layer.z_format], "h": [s.layer.h.code_format]}
+    assert isinstance(s, LstmSchedule)
+    lstm = s.lstm
+    return {
         "z": [lstm.z_format(k) for k in range(len(GATES))],
         "activation": [lstm.activation(k).target for k in range(len(GATES))],
         "gate": [gate.code_format for gate in lstm.gates],
@@ -112,21 +123,28 @@ def _stages_of(schedule: Schedule, layer: int) -> tuple[Stage, ...]:
         "h_raw": [lstm.mac.format],
         "h": [lstm.h.code_format],
     }
-    found: dict[str, list[Field]] = {STAGE["x"]: []}
-    x = lstm.x.code_format
-    for i in range(lstm.features):
+
+
+def _stages_of(schedule: Schedule, layer: int) -> tuple[Stage, ...]:
+    s = schedule.layers[layer]
+    kind, pe, hidden = s.layer.kind, s.pe, s.layer.hidden
+    path = f"{kind}_layer" if layer == len(schedule.layers) - 1 else f"{kind}_stage_{layer}.{kind}_layer"
+    stage_of = {value.name: value.stage for value in computed(schedule) if value.layer == layer}
+    found: dict[str, list[Field]] = {stage_of["x"]: []}
+    x = s.layer.x.code_format
+    for i in range(s.layer.features):
         number = {"width": x.width, "signed": x.signed, "low": i * x.width}
-        found[STAGE["x"]].append(Field(array=of_layer("x", layer), place=i, signal=f"{path}.x", **number))
-    for name, numbers in formats.items():
-        if name in schedule.datapath.uncomputed:
+        found[stage_of["x"]].append(Field(array=of_layer("x", layer), place=i, signal=f"{path}.x", **number))
+    for name, numbers in _formats(s).items():
+        if name not in stage_of:
             continue
         for k, number in enumerate(numbers):
             signal = "h_new" if name == "h" else name if len(numbers) == 1 else f"{name}_{GATES[k]}"
-            found.setdefault(STAGE[name], []).extend(
+            found.setdefault(stage_of[name], []).extend(
                 Field(
                     array=of_layer(name, layer),
                     place=k * hidden + p,
-                    signal=f"{path}.lstm_unit_{p}.{signal}",
+                    signal=f"{path}.{kind}_unit_{p}.{signal}",
                     width=number.width,
                     signed=number.signed,
                     stride=pe,
@@ -172,8 +190,9 @@ def arrays(schedule: Schedule, sequences: int, steps: int) -> dict[str, tuple[tu
         shape, each = results.get(value.name, ()), (sequences,)
         if value.layer is not None:
             s = schedule.layers[value.layer]
-            row = (s.lstm.features,) if value.name == "x" else (s.lstm.hidden,)
-            gates = (len(GATES),) if value.name in ("z", "activation", "gate") else ()
+            row = (s.layer.features,) if value.name == "x" else (s.layer.hidden,)
+            gated = isinstance(s, LstmSchedule) and value.name in ("z", "activation", "gate")
+            gates = (len(GATES),) if gated else ()
             shape, each = (sequences, steps, *gates, *row), (sequences, steps, s.groups)
         found[value.array] = (shape, int(UNKNOWN))
         found[value.cycles] = (each, -1)

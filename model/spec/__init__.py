@@ -4,13 +4,13 @@ from model.spec.adder_tree import AdderTreeSpec, SumNode
 from model.spec.aggregated import AggregatedSumSpec, Form
 from model.spec.datapath import Datapath
 from model.spec.fixed import FixedSpec, Format, Ints, NarrowSpec, Overflow, Rounding
-from model.spec.folding import Folding, LayerSchedule, Schedule
+from model.spec.folding import Folding, LayerSchedule, LstmSchedule, ReluSchedule, Schedule
 from model.spec.images import MemoryImage, memory_images
 from model.spec.integer_dot import IntegerDotSpec
 from model.spec.loading import LOAD_WIDTH, load_chunks, load_stream
 from model.spec.lstm import GATES, LstmSpec
 from model.spec.mlb import MAX_LEVELS, MlbQuantizerSpec, MlbSpec, Quantity, ReconstructSpec, Weight, binarized
-from model.spec.network import MAX_LAYERS, DenseSpec, NetworkSpec, Pool, Weights, of_layer
+from model.spec.network import MAX_LAYERS, DenseSpec, LayerSpec, NetworkSpec, Pool, Weights, of_layer
 from model.spec.nonuniform import EnqSpec, KnqSpec, LayersSpec
 from model.spec.nonuniform_file import LayersFileError
 from model.spec.nonuniform_unit import LayersQuantizerSpec, LayersReconstructSpec, RoundTripSpec
@@ -24,6 +24,7 @@ from model.spec.pointwise import (
 )
 from model.spec.product import BitSumSpec, MlbAccumulatorSpec, MlbDotSpec, PopcountSpec, XnorDotSpec
 from model.spec.pwl import PwlSpec
+from model.spec.relu import ReluSpec
 from model.spec.running_sum import RunningSumSpec, ScaledSumSpec
 from model.spec.sign_matrix import SignMatrixSpec
 from model.spec.step_size import MAX_BITS, StepSpec
@@ -52,10 +53,12 @@ __all__ = [
     "Ints",
     "KnqSpec",
     "LayerSchedule",
+    "LayerSpec",
     "LayersFileError",
     "LayersQuantizerSpec",
     "LayersReconstructSpec",
     "LayersSpec",
+    "LstmSchedule",
     "LstmSpec",
     "MacSpec",
     "MemoryImage",
@@ -74,6 +77,8 @@ __all__ = [
     "PwlSpec",
     "Quantity",
     "ReconstructSpec",
+    "ReluSchedule",
+    "ReluSpec",
     "RoundTripSpec",
     "Rounding",
     "RunningSumSpec",

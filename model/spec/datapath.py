@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from model.spec.lstm import LstmSpec
+from model.spec.relu import ReluSpec
 from model.spec.table import TableSpec
 from model.spec.threshold import ThresholdSpec
 
@@ -36,8 +37,10 @@ class Datapath(StrEnum):
         """Named values of the golden function that this hardware does not compute."""
         return frozenset(("activation",) * self.thresholds + ("c_raw", "t", "h_raw") * self.tables)
 
-    def refusal(self, lstm: LstmSpec) -> str | None:
+    def refusal(self, lstm: LstmSpec | ReluSpec) -> str | None:
         """Why this datapath cannot be built for a layer; None if it can."""
+        if isinstance(lstm, ReluSpec):
+            return "A layer with ReLU has no other" if self.thresholds else None
         try:
             if self.thresholds:
                 _ = [ThresholdSpec.gate(lstm, k) for k in range(4)]
@@ -47,7 +50,7 @@ class Datapath(StrEnum):
             return str(error)
         return None
 
-    def check(self, lstm: LstmSpec) -> None:
+    def check(self, lstm: LstmSpec | ReluSpec) -> None:
         """Raise ValueError if this datapath cannot be built for a layer; the sentence says which can."""
         if reason := self.refusal(lstm):
             others = [path.value for path in Datapath if path.refusal(lstm) is None]

@@ -145,14 +145,14 @@ class FixedSpec:
     Parameters
     ----------
     format
-        What is stored; signed, 2 to 32 bits.
+        What is stored; 2 to 32 bits. Without a sign, and saturating, it is a ReLU.
     rounding, overflow
         The rule where a value is narrowed to it.
 
     Raises
     ------
     ValueError
-        If the format has no sign or is too wide.
+        If the format is too wide.
     """
 
     format: Format
@@ -167,13 +167,11 @@ class FixedSpec:
     def __post_init__(self) -> None:
         if not 2 <= self.format.width <= 32:
             raise ValueError(f"Width of a fixed-point quantity must be 2 to 32 bits, not {self.format.width!r}")
-        if not self.format.signed:
-            raise ValueError(f"Format of a fixed-point quantity must be signed, not {str(self.format)!r}")
 
     @property
     def code_format(self) -> Format:
         """Format of a code as an integer."""
-        return Format(self.format.width)
+        return Format(self.format.width, signed=self.format.signed)
 
     @property
     def code_range(self) -> tuple[int, int]:
@@ -193,7 +191,7 @@ class FixedSpec:
     @property
     def bound(self) -> int:
         """Largest size of a reconstruction."""
-        return -self.format.min
+        return max(-self.format.min, self.format.max)
 
     def widening(self, frac: int) -> int:
         """Fraction bits appended to a value that has only ``frac`` of them, before it is narrowed."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from model.spec.datapath import Datapath
 from model.spec.fixed import Format
 from model.spec.lstm import LstmSpec
-from model.spec.network import NetworkSpec, Pool
+from model.spec.network import LayerSpec, NetworkSpec, Pool
 from model.spec.product import MlbDotSpec
+from model.spec.relu import ReluSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,9 +21,9 @@ class Folding:
     Parameters
     ----------
     pe
-        Hidden units at once (four gates each); at most ``hidden`` are built.
+        Hidden units at once (of LSTM layers, four gates each); at most ``hidden`` are built.
     simd
-        Inputs (features and hidden units together) each unit should take a cycle; more than there
+        Inputs (of LSTM layers, features and hidden units together) each unit should take a cycle; more than there
         are means all of them. Where sums are limited and their order counts, it takes whole units of it: half of
         ``simd`` of features and of hidden units each, or all of them where the order has no unit.
 
@@ -47,15 +49,15 @@ def _padding_product(dot: MlbDotSpec) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerSchedule:
-    """The hardware of one LSTM layer, and the cycles it takes, whatever the datapath.
+    """The hardware of one layer, and the cycles it takes, whatever the datapath.
 
     A time step runs ``groups`` groups of ``pe`` hidden units, each for ``beats`` cycles. In a beat every
-    unit takes ``x_lanes`` features and ``h_lanes`` hidden units; lanes past the end of a vector are padded
-    with code 0 against the weights' ``padding``, which adds a constant that the start value takes off again.
+    unit takes ``x_lanes`` features. The dense layer takes ``h_lanes`` hidden units a beat, ``h_beats`` times a class.
+    Lanes past the end of a vector are padded with code 0 against the weights' ``padding``.
 
     Parameters
     ----------
-    lstm, source
+    layer, source
         What is computed; the format of what becomes x, see :meth:`NetworkSpec.x_source`.
     folding, datapath
         On which hardware.
@@ -66,34 +68,103 @@ class LayerSchedule:
         If the datapath cannot be built for the layer.
     """
 
-    LATENCY = 5  #: cycles from the last beat's address to its hidden unit being stored
+    LATENCY: ClassVar[int]  #: cycles from the last beat's address to its hidden unit being stored
 
-    lstm: LstmSpec
+    layer: LayerSpec
     source: Format | None
     folding: Folding
     datapath: Datapath
 
     def __post_init__(self) -> None:
-        self.datapath.check(self.lstm)
+        self.datapath.check(self.layer)
 
     @property
     def pe(self) -> int:
         """Hidden units at once."""
-        return min(self.folding.pe, self.lstm.hidden)
+        return min(self.folding.pe, self.layer.hidden)
 
     @property
     def groups(self) -> int:
         """Groups of units a step."""
-        return -(-self.lstm.hidden // self.pe)
+        return -(-self.layer.hidden // self.pe)
 
     @property
     def x_lanes(self) -> int:
         """Features a beat."""
+        raise NotImplementedError
+
+    @property
+    def h_lanes(self) -> int:
+        """Hidden units that are taken from h in a beat."""
+        raise NotImplementedError
+
+    @property
+    def beats(self) -> int:
+        """Cycles a group."""
+        raise NotImplementedError
+
+    @property
+    def h_beats(self) -> int:
+        """Cycles in which all of h is taken once."""
+        return -(-self.layer.hidden // self.h_lanes)
+
+    @property
+    def h_padding(self) -> int:
+        """Padding lanes of h over all these."""
+        return self.h_beats * self.h_lanes - self.layer.hidden
+
+    @property
+    def step_cycles(self) -> int:
+        """Cycles of a time step, from taking x_t until h_t is there and the next x_t could be taken."""
+        return 1 + self.groups * self.beats + self.LATENCY
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReluSchedule(LayerSchedule):
+    """Of a layer with ReLU, whose units take ``simd`` features a beat, and the dense layer so many hidden units."""
+
+    LATENCY = 3
+
+    layer: ReluSpec
+
+    @property
+    def x_lanes(self) -> int:
+        return self._lanes(self.layer.features)
+
+    @property
+    def h_lanes(self) -> int:
+        return self._lanes(self.layer.hidden)
+
+    def _lanes(self, inputs: int) -> int:
+        return -(-inputs // -(-inputs // min(self.folding.simd, inputs)))
+
+    @property
+    def beats(self) -> int:
+        return -(-self.layer.features // self.x_lanes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LstmSchedule(LayerSchedule):
+    """Of an LSTM layer, whose units take ``x_lanes`` features and ``h_lanes`` hidden units a beat.
+
+    What padding lanes add to z is a constant that the start value takes off again.
+    """
+
+    LATENCY = 5
+
+    layer: LstmSpec
+
+    @property
+    def lstm(self) -> LstmSpec:
+        """What is computed."""
+        return self.layer
+
+    @property
+    def x_lanes(self) -> int:
         return self._lanes(self.lstm.features)
 
     @property
     def h_lanes(self) -> int:
-        """Hidden units a beat."""
         return self._lanes(self.lstm.hidden)
 
     def _lanes(self, inputs: int) -> int:
@@ -106,19 +177,17 @@ class LayerSchedule:
         return min(inputs, sums.unit * max(1, self.folding.simd // (2 * sums.unit)))
 
     @property
+    def h_beats(self) -> int:
+        return self.beats
+
+    @property
     def beats(self) -> int:
-        """Cycles a group."""
         return max(-(-self.lstm.features // self.x_lanes), -(-self.lstm.hidden // self.h_lanes))
 
     @property
     def x_padding(self) -> int:
         """Padding lanes of x over all beats of a group."""
         return self.beats * self.x_lanes - self.lstm.features
-
-    @property
-    def h_padding(self) -> int:
-        """Padding lanes of h over all beats of a group."""
-        return self.beats * self.h_lanes - self.lstm.hidden
 
     def z_start(self, gate: int) -> int:
         """What padding lanes take off z, to begin with: with binarized operands each has the most negative product."""
@@ -131,11 +200,6 @@ class LayerSchedule:
     def _wanted_beats(self) -> int:
         inputs = self.lstm.features + self.lstm.hidden
         return -(-inputs // min(self.folding.simd, inputs))
-
-    @property
-    def step_cycles(self) -> int:
-        """Cycles of a time step, from taking x_t until h_t is there and the next x_t could be taken."""
-        return 1 + self.groups * self.beats + self.LATENCY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,9 +227,12 @@ class Schedule:
     @cached_property
     def layers(self) -> tuple[LayerSchedule, ...]:
         """The hardware of each layer."""
+        hardware = {"folding": self.folding, "datapath": self.datapath}
         return tuple(
-            LayerSchedule(lstm=lstm, source=self.network.x_source(k), folding=self.folding, datapath=self.datapath)
-            for k, lstm in enumerate(self.network.layers)
+            ReluSchedule(layer=layer, source=self.network.x_source(k), **hardware)
+            if isinstance(layer, ReluSpec)
+            else LstmSchedule(layer=layer, source=self.network.x_source(k), **hardware)
+            for k, layer in enumerate(self.network.layers)
         )
 
     @property
@@ -181,7 +248,7 @@ class Schedule:
     @property
     def dense_cycles(self) -> int:
         """Cycles of one pass of the dense layer."""
-        return self.network.dense.classes * self.layers[-1].beats + self.DENSE_LATENCY
+        return self.network.dense.classes * self.layers[-1].h_beats + self.DENSE_LATENCY
 
     def sequence_cycles(self, steps: int) -> int:
         """Cycles from taking the first x_t of a sequence until its result is valid, if no stream ever waits.

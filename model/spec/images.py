@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.spec.folding import LayerSchedule, Schedule
+from model.spec.folding import LayerSchedule, LstmSchedule, ReluSchedule, Schedule
 from model.spec.lstm import GATES
 from model.spec.mlb import MlbSpec, Weight
 from model.spec.network import Weights, of_layer
@@ -22,7 +22,8 @@ class MemoryImage:
     Parameters
     ----------
     name
-        ``lstm_weights_l0``, ``lstm_biases_l0``, those of the layers above, ``dense_weights`` or ``dense_biases``.
+        ``lstm_weights_l0``, ``lstm_biases_l0`` (``relu_weights_l0``, ...), those of the layers above,
+        ``dense_weights`` or ``dense_biases``.
     width
         Bits a word.
     rows
@@ -63,10 +64,10 @@ def _lanes(codes: Codes, lanes: int, beats: int, pad: int) -> Codes:
 
 
 def _units(codes: Codes, schedule: LayerSchedule) -> Codes:
-    """Axis 1 of (4, hidden, ...) to (groups, pe, 4, ...), padded with 0."""
+    """Axis 1 of (gates, hidden, ...) to (groups, pe, gates, ...), padded with 0."""
     missing = schedule.groups * schedule.pe - codes.shape[1]
     padded = np.pad(codes, [(0, 0), (0, missing)] + [(0, 0)] * (codes.ndim - 2))
-    grouped = padded.reshape(4, schedule.groups, schedule.pe, *codes.shape[2:])
+    grouped = padded.reshape(len(codes), schedule.groups, schedule.pe, *codes.shape[2:])
     return np.moveaxis(grouped, 0, 2)
 
 
@@ -109,6 +110,13 @@ def memory_images(schedule: Schedule, weights: Weights) -> tuple[MemoryImage, ..
 
 
 def _layer_images(s: LayerSchedule, layer: int, weights: Weights) -> tuple[MemoryImage, MemoryImage]:
+    if isinstance(s, ReluSchedule):
+        return _relu_images(s, layer, weights)
+    assert isinstance(s, LstmSchedule)
+    return _lstm_images(s, layer, weights)
+
+
+def _lstm_images(s: LstmSchedule, layer: int, weights: Weights) -> tuple[MemoryImage, MemoryImage]:
     """Weights and biases of an LSTM layer."""
     wx, wh, b = s.lstm.wx[0], s.lstm.wh[0], s.lstm.b[0]
     wx_codes, wh_codes, b_codes = (weights[of_layer(name, layer)] for name in ("wx", "wh", "b"))
@@ -136,6 +144,30 @@ def _layer_images(s: LayerSchedule, layer: int, weights: Weights) -> tuple[Memor
     )
 
 
+def _relu_images(s: ReluSchedule, layer: int, weights: Weights) -> tuple[MemoryImage, MemoryImage]:
+    """Weights and biases of a layer with ReLU."""
+    w, b = s.layer.w, s.layer.b
+    rows, biases = (_units(weights[of_layer(name, layer)][None], s) for name in ("w", "b"))  # (groups, pe, 1, ...)
+    units = np.moveaxis(_lanes(rows[:, :, 0], s.x_lanes, s.beats, w.padding), 2, 1)  # (groups, beats, pe, x_lanes)
+    unit_bits = w.width * s.x_lanes
+    return (
+        _image(
+            of_layer("relu_weights", layer),
+            _packed(_packed(units, w.width), unit_bits),
+            s.pe * unit_bits,
+            f"{_code('w', w)}; word, lowest bits first: for each of {s.pe} units: {s.x_lanes} inputs x; "
+            f"address: group * {s.beats} + beat; unit = group * {s.pe} + place, input = beat * {s.x_lanes} + place; "
+            f"padding lanes hold {_padding(w)}",
+        ),
+        _image(
+            of_layer("relu_biases", layer),
+            _packed(biases[:, :, 0], b.width),
+            s.pe * b.width,
+            f"{_code('code', b)}; word, lowest bits first: for each of {s.pe} units; address: group",
+        ),
+    )
+
+
 def _dense_images(schedule: Schedule, weights: Weights) -> tuple[MemoryImage, MemoryImage]:
     """Weights and biases of the dense layer."""
     s, dense = schedule.layers[-1], schedule.network.dense
@@ -143,9 +175,9 @@ def _dense_images(schedule: Schedule, weights: Weights) -> tuple[MemoryImage, Me
     return (
         _image(
             "dense_weights",
-            _packed(_lanes(weights["dense_w"], s.h_lanes, s.beats, w.padding), w.width),  # (classes, beats)
+            _packed(_lanes(weights["dense_w"], s.h_lanes, s.h_beats, w.padding), w.width),  # (classes, beats)
             s.h_lanes * w.width,
-            f"{_code('code', w)}; word, lowest bits first: {s.h_lanes} inputs h; address: class * {s.beats} + beat; "
+            f"{_code('code', w)}; word, lowest bits first: {s.h_lanes} inputs h; address: class * {s.h_beats} + beat; "
             f"input = beat * {s.h_lanes} + place; padding lanes hold {_padding(w)}",
         ),
         _image(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from model.spec.fixed import FixedSpec, Format, NarrowSpec, Overflow, Rounding
 from model.spec.integer_dot import IntegerDotSpec
@@ -73,6 +74,8 @@ class LstmSpec:
         If sizes are not positive or fraction bits do not fit together.
     """
 
+    kind: ClassVar[str] = "lstm"  #: what its hardware is called by
+
     features: int
     hidden: int
     x: Quantity
@@ -92,6 +95,9 @@ class LstmSpec:
         for name, value in (("features", self.features), ("hidden units", self.hidden)):
             if not 1 <= value <= 4096:
                 raise ValueError(f"Number of {name} must be 1 to 4096, not {value!r}")
+        for quantity in (self.x, self.h, self.c, *self.gates, *self.wx, *self.wh, *self.b):
+            if isinstance(quantity, FixedSpec) and not quantity.format.signed:
+                raise ValueError(f"Format of a word of an LSTM layer must be signed, not {str(quantity.format)!r}")
         for name, group in (("wx", self.wx), ("wh", self.wh), ("b", self.b)):
             for spec in group:
                 if spec.frac != group[0].frac:

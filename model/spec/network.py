@@ -1,4 +1,4 @@
-"""The network: LSTM layers one above the other, and a dense layer on the last or mean hidden state of the uppermost."""
+"""The network: layers one above the other, and a dense layer on the last or mean hidden state of the uppermost."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from model.spec.fixed import FixedSpec, Format, Ints
 from model.spec.lstm import LARGEST_SUM, LstmSpec, sum_format
 from model.spec.mlb import MlbSpec, Quantity, Weight
 from model.spec.product import MlbDotSpec
+from model.spec.relu import ReluSpec
 from model.spec.step_size import StepSpec
 
-MAX_LAYERS = 8  #: LSTM layers of a network
+MAX_LAYERS = 8  #: of a network, apart from the dense one on top
+
+LayerSpec = LstmSpec | ReluSpec  #: with features, hidden, x, h
 
 Weights = Mapping[str, NDArray[np.integer]]  #: code arrays by name; shapes in :meth:`NetworkSpec.weight_specs`
 
@@ -59,6 +62,9 @@ class DenseSpec:
     def __post_init__(self) -> None:
         if not 2 <= self.classes <= 4096:
             raise ValueError(f"Number of classes must be 2 to 4096, not {self.classes!r}")
+        for name, quantity in (("w", self.w), ("b", self.b)):
+            if isinstance(quantity, FixedSpec) and not quantity.format.signed:
+                raise ValueError(f"Format of {name} must be signed, not {str(quantity.format)!r}")
         if self.w.frac != self.b.frac:
             raise ValueError(f"Fraction bits of b must be those of w ({self.w.frac}), not {self.b.frac!r}")
         if isinstance(self.w, StepSpec):
@@ -74,7 +80,10 @@ class DenseSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSpec:
-    """LSTM layers, the first one first, and the dense layer on top of the last one.
+    """LSTM layers or layers with ReLU, the first one first, and the dense layer on top of the last one.
+
+    A network without LSTM layers is a feed-forward one: each step of a sequence is a sample by itself until the dense
+    layer, which reads the last one or the mean of them.
 
     x^ of the first layer is stored from the samples; that of a layer above is h^ of the layer below, as that is stored
     or, where x is binarized and h a word, binarized from it.
@@ -95,7 +104,7 @@ class NetworkSpec:
     """
 
     source: Format
-    layers: tuple[LstmSpec, ...]
+    layers: tuple[LayerSpec, ...]
     dense: DenseSpec
 
     def __post_init__(self) -> None:
@@ -109,8 +118,11 @@ class NetworkSpec:
                 )
             if above.x != below.h and not (isinstance(above.x, MlbSpec) and isinstance(below.h, FixedSpec)):
                 raise ValueError(f"Storage of x of layer {number} must be that of h of the one below, not another")
-        if isinstance(self.dense.w, StepSpec) and not isinstance(h := self.layers[-1].h, FixedSpec):
+        last = self.layers[-1]
+        if isinstance(self.dense.w, StepSpec) and not isinstance(h := last.h, FixedSpec):
             raise ValueError(f"Storage of h must be a word where the dense weights have a step, not {h.width} levels")
+        if isinstance(last, ReluSpec) and not isinstance(w := self.dense.w, StepSpec):
+            raise ValueError(f"Dense weights must have a step above a layer with ReLU, not {w.width} bits without one")
         _ = self.logit_format
 
     def x_source(self, layer: int) -> Format | None:
@@ -124,6 +136,11 @@ class NetworkSpec:
         """Golden function: codes of x of a layer, from samples or from codes of h of the layer below; any shape."""
         source = self.x_source(layer)
         return np.asarray(given, np.int64) if source is None else self.layers[layer].x.quantize(given, source.frac)
+
+    @property
+    def lstms(self) -> tuple[LstmSpec, ...]:
+        """The LSTM layers among the layers."""
+        return tuple(layer for layer in self.layers if isinstance(layer, LstmSpec))
 
     @property
     def features(self) -> int:
@@ -150,6 +167,10 @@ class NetworkSpec:
         """Name -> (shape of the code array, how it is stored: one a gate, or one for all)."""
         specs: dict[str, tuple[tuple[int, ...], tuple[Weight, ...]]] = {}
         for layer, lstm in enumerate(self.layers):
+            if isinstance(lstm, ReluSpec):
+                specs[of_layer("w", layer)] = ((lstm.hidden, lstm.features), (lstm.w,))
+                specs[of_layer("b", layer)] = ((lstm.hidden,), (lstm.b,))
+                continue
             specs[of_layer("wx", layer)] = ((4, lstm.hidden, lstm.features), lstm.wx)
             specs[of_layer("wh", layer)] = ((4, lstm.hidden, lstm.hidden), lstm.wh)
             specs[of_layer("b", layer)] = ((4, lstm.hidden), lstm.b)
@@ -175,7 +196,7 @@ class NetworkSpec:
                 raise ValueError(f"Sums {name} must be at most {LARGEST_SUM} in size, not {bound!r}")
 
     def _sum_bounds(self, weights: Weights) -> dict[str, int]:
-        """Largest size of z of each layer and of the logits with these weights, as stored integers."""
+        """Largest size of z of each LSTM layer and of the logits with these weights, as stored integers."""
 
         def sizes(spec: Weight, codes: NDArray[np.integer]) -> NDArray[np.object_]:
             values = np.abs(spec.reconstruct(codes))
@@ -183,6 +204,8 @@ class NetworkSpec:
 
         found = {}
         for layer, lstm in enumerate(self.layers):
+            if isinstance(lstm, ReluSpec):
+                continue  # its format holds every sum
             wx, wh, b = (weights[of_layer(name, layer)] for name in ("wx", "wh", "b"))
             z = [
                 (sizes(lstm.wx[k], wx[k]) * lstm.x.bound << (lstm.z_frac - lstm.x.frac - lstm.wx[k].frac))

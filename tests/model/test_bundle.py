@@ -417,7 +417,7 @@ def test_a_family_in_fixed_point(tmp_path):
     for where, value, words in (
         ("network.layers.0.h.format.width", 33, "Bundle field network.layers.0.h of"),
         ("network.layers.0.h.format.width", 33, "Width of a fixed-point quantity must be 2 to 32 bits, not 33"),
-        ("network.layers.0.h.format.signed", False, "Format of a fixed-point quantity must be signed, not 'u22.20'"),
+        ("network.layers.0.h.format.signed", False, "Format of a word of an LSTM layer must be signed, not 'u22.20'"),
         ("network.layers.0.c.format.frac", "20", "Bundle field network.layers.0.c.format.frac of"),
         ("network.layers.0.c.format", None, "Bundle field network.layers.0.c.format of"),
         ("network.layers.0.c.overflow", "bounce", "Bundle field network.layers.0.c.overflow of"),

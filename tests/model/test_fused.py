@@ -35,13 +35,13 @@ def binarized(**choice) -> tuple[LstmSpec, Factors]:
     """A layer with gates, c and h binarized, and their factors in float64."""
     network = random_network(hidden=7, **choice)[0]
     gates, c, h = (network.factors[f"{name}_l0"]().double().detach() for name in ("gates", "c", "h"))
-    return network.layer_spec(0), (gates, c[0], h[0])
+    return network.spec().lstms[0], (gates, c[0], h[0])
 
 
 @cache
 def base(hidden: int) -> LstmSpec:
     """A layer of words as the family has it; made once, since its activations take long."""
-    return random_network(family=Family.B_LSTM, hidden=hidden)[0].layer_spec(0)
+    return random_network(family=Family.B_LSTM, hidden=hidden)[0].spec().lstms[0]
 
 
 def words(

@@ -155,7 +155,7 @@ def test_every_datapath_gives_the_golden_codes(choice, datapath):
             Schedule(network=network.spec(), folding=Folding(pe=1, simd=1), datapath=datapath)
         return
     spec = network.spec()
-    for lstm, trace in zip(spec.layers, run(spec, network.weights(), stored(network, x)).layers, strict=True):
+    for lstm, trace in zip(spec.lstms, run(spec, network.weights(), stored(network, x)).lstms, strict=True):
         for k in range(len(GATES)):
             assert np.array_equal(ThresholdSpec.gate(lstm, k).compute(trace.z[:, :, k]), trace.gate[:, :, k])
         if datapath.tables:
@@ -167,7 +167,7 @@ def test_every_datapath_gives_the_golden_codes(choice, datapath):
 
 
 def test_a_datapath_that_cannot_be_built_is_refused():
-    wrapping = replace(random_network(a=2)[0].spec().layers[0], overflow=Overflow.WRAP)
+    wrapping = replace(random_network(a=2)[0].spec().lstms[0], overflow=Overflow.WRAP)
     for datapath in (Datapath.THRESHOLD, Datapath.TABLE):
         with pytest.raises(ValueError, match=r"^Datapath must be arithmetic, not .*: Overflow of a narrowing "):
             datapath.check(wrapping)
@@ -187,7 +187,7 @@ def test_eval_equals_golden_in_every_named_value(choice, family):
     def check(name, values, frac):
         assert np.array_equal(named[name].numpy() * 2.0**frac, values), name
 
-    for number, (lstm, layer) in enumerate(zip(spec.layers, trace.layers, strict=True)):
+    for number, (lstm, layer) in enumerate(zip(spec.lstms, trace.lstms, strict=True)):
         check(f"z_l{number}", layer.z, lstm.z_frac)
         check(f"c_raw_l{number}", layer.c_raw, lstm.c_raw_format.frac)
         check(f"t_l{number}", layer.t, lstm.tanh.target.frac)
@@ -214,7 +214,7 @@ def test_saturations_are_those_of_the_rule(choice, sums, family):
     spec, weights, samples = network.spec(), network.weights(), stored(network, x)
     found, trace = saturations(spec, weights, samples), run(spec, weights, samples)
     assert list(found) == [f"{name}_l{n}" for n in range(len(spec.layers)) for name in "xh"]
-    for number, (lstm, layer) in enumerate(zip(spec.layers, trace.layers, strict=True)):
+    for number, (lstm, layer) in enumerate(zip(spec.lstms, trace.lstms, strict=True)):
         before = np.concatenate([np.zeros_like(layer.h[:, :1]), layer.h[:, :-1]], 1)
         for name, values, dot in zip("xh", (layer.x, before), lstm.integer_dots(0), strict=True):
             codes = weights[f"w{name}_l{number}"].astype(np.int64)  # (gates, hidden, inputs)
@@ -235,7 +235,7 @@ def test_exact_sums_are_not_counted():
 @given(NETWORKS)
 def test_training_in_float32_computes_the_same_numbers(choice):
     network, x = random_network(**choice)
-    assert all(exact_in_float32(lstm) for lstm in network.spec().layers)
+    assert all(exact_in_float32(lstm) for lstm in network.spec().lstms)
     with torch.no_grad():
         exact = network(x)
         trained = network.train()(x)

@@ -39,7 +39,7 @@ MLB = st.builds(
 
 
 @given(
-    st.builds(Format, st.integers(2, 14), st.integers(0, 8)),
+    st.builds(Format, st.integers(2, 14), st.integers(0, 8), st.booleans()),
     st.sampled_from(Rounding),
     st.sampled_from(Overflow),
     st.integers(-3000, 3000),
@@ -182,7 +182,6 @@ GOOD = MlbSpec(factors=(2, 1))
         (lambda: Format(0), "width must be 1 to 62 bits, not 0"),
         (lambda: Format(8, 63), "fraction bits must be 0 to 62, not 63"),
         (lambda: FixedSpec(format=Format(33)), "fixed-point quantity must be 2 to 32 bits, not 33"),
-        (lambda: FixedSpec(format=Format(8, 0, False)), "fixed-point quantity must be signed, not 'u8.0'"),
         (lambda: MlbSpec(factors=()), "levels must be 1 to 5, not 0"),
         (lambda: MlbSpec(factors=(1,) * 9), "levels must be 1 to 5, not 9"),
         (lambda: MlbSpec(factors=(4, 0)), "factor must be from 1 to 16777215, not 0"),

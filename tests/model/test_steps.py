@@ -116,7 +116,7 @@ def test_gradients_pass_straight_through():
 
 def layer(**change: Any) -> LstmSpec:
     """A layer of weights with a step, changed."""
-    return dataclasses.replace(random_network(family=Family.FIXED)[0].spec().layers[0], **change)
+    return dataclasses.replace(random_network(family=Family.FIXED)[0].spec().lstms[0], **change)
 
 
 WORDS, SIGNS = (FixedSpec(format=Format(8, 9)),) * 4, (MlbSpec(factors=(3, 1), frac=9),) * 4

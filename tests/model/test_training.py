@@ -178,7 +178,7 @@ def test_every_family_is_trained(tmp_path, family):
         assert figures["accuracy_golden"] == figures["accuracy_float"]
         assert figures["accuracy_golden_val"] == figures["accuracy_float_val"]
     network = bundle.load(tmp_path / "bundle").network
-    (lstm,), dense = network.layers, network.dense
+    (lstm,), dense = network.lstms, network.dense
     stored = {"x": (lstm.x,), "wx": lstm.wx, "wh": lstm.wh, "dense_w": (dense.w,)}
     stored["rest"] = (lstm.h, lstm.c, *lstm.gates, *lstm.b, dense.b)
     binarized = {Family.B_LSTM: {"x", "wx"}, Family.BLSTM: {"wx", "wh"}, Family.MUBINN1: {"x", "wx"}}

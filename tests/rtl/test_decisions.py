@@ -67,7 +67,7 @@ def test_table_product(f, g, offset, stages):
 
 @pytest.mark.parametrize("levels", [1, 2, 3])
 def test_both_tables_of_a_network(levels):
-    lstm = random_network(a=levels)[0].spec().layers[0]
+    lstm = random_network(a=levels)[0].spec().lstms[0]
     for table in (TableSpec.cell(lstm), TableSpec.hidden(lstm)):
         check(TableProduct(table))
 

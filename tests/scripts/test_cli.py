@@ -168,6 +168,34 @@ def test_weights_of_few_bits(tmp_path):
     assert {"lstm_weights_l1.hex", "dense_weights.hex"} < images
 
 
+def test_a_multilayer_perceptron(tmp_path):
+    """The whole road; pixels of a digit are one step, and a file's steps are samples of their own."""
+    options = ["--family", "mlp", "--weights", "2bit", "--layers", 2, "--epochs", 2, "--epochs-float", 2]
+    made = answer("train", "--data", "digits", *options, "--hidden", 4, "--pe", 3, "--out", tmp_path / "run")["bundle"]
+    about = answer("info", made)
+    assert (about["family"], about["features"], about["hidden"], about["steps"]) == ("mlp", 64, [4, 4], 1)
+    assert about["ternary_products_per_step"] == 4 * (64 + 4)
+    assert about["weight_bits"] == {"w_l0": 512, "b_l0": 64, "w_l1": 32, "b_l1": 64, "dense_w": 80, "dense_b": 120}
+    assert about["state_bits"] == {"x_l0": 512, "h_l0": 32, "x_l1": 32, "h_l1": 32}
+    assert list(about["weight_steps"]) == ["w_l0", "w_l1", "dense_w"]
+    shown = run("info", made, "--saturations", 3).stdout
+    assert "MLP 64 -> 4 -> 4, dense -> 10" in shown
+    assert "every sum is exact" in shown
+    found = answer("simulate", made, "--sequences", 3, "--simulator", choose_quick(), "--out", tmp_path / "simulation")
+    assert (found["differing"], found["compared"]) == (0, 3 * (64 + 2 * 4 + 4 + 2 * 4 + 10 + 1))
+    assert found["cycles_of_all"] == found["cycles_of_all_predicted"]
+    images = {f"relu_{kind}_l{k}.hex" for kind in ("weights", "biases") for k in (0, 1)}
+    written = {Path(name).name for name in answer("rom", made, "--out", tmp_path / "rom")["files"]}
+    assert written == {*images, "dense_weights.hex", "dense_biases.hex", "manifest.json"}
+    report = answer("synth", made, "--pe", 1, "--simd", 4, "--generic", "--datapath", "auto")
+    assert report["datapath"] == "arithmetic"
+    assert report["rom_bits"] == sum(about["weight_bits"].values())
+
+    np.savez(tmp_path / "mine.npz", x=np.random.default_rng(0).normal(size=(60, 3, 2)), y=np.arange(60) % 2)
+    made = answer("train", "--data", tmp_path / "mine.npz", *options, "--pool", "mean", "--out", tmp_path / "file")
+    assert answer("info", made["bundle"])["features"] == 2
+
+
 def test_layers(tmp_path):
     """Two of them on the whole road."""
     np.savez(tmp_path / "mine.npz", x=np.random.default_rng(0).normal(size=(60, 3, 2)), y=np.arange(60) % 2)
@@ -359,11 +387,18 @@ NOTHING = "nothing/to/see"  #: a path that is not there
 #: command line -> words of the refusal; words with @ stand for paths
 BAD: dict[str, str] = {
     "train --family b_lstm --levels 1,1": "Option --levels must go with mubinn1 or mubinn2, not with b_lstm",
-    "train --family fixed32 --factors free": "Option --factors must go with fixed or blstm or mubinn1 or mubinn2, not",
+    "train --family fixed32 --factors free": "Option --factors must go with fixed or mlp or blstm or mubinn1 or",
     "train --family mubinn1 --factors free": "Factors of mubinn1 must be pow2, not 'free'",
     "train --family fixed32 --datapath table": "Datapath must be arithmetic, not 'table': Quantity must be binarized",
-    "train --family mubinn2 --weights 3bit": "Option --weights must go with fixed, not with mubinn2",
+    "train --family mubinn2 --weights 3bit": "Option --weights must go with fixed or mlp, not with mubinn2",
     "train --weights 3bit --levels 3,3": "Option --levels must go with mubinn1 or mubinn2, not with fixed",
+    "train --family mlp --weights 1bit": "Bits of a weight must be 2 to 8, not 1",
+    "train --family mlp --levels 2,2": "Option --levels must go with mubinn1 or mubinn2, not with mlp",
+    "train --family mlp --adders 12": "Option --adders must go with blstm or fixed, not with mlp",
+    "train --family mlp --datapath threshold": "Datapath must be arithmetic, not 'threshold': A layer with ReLU has no",
+    "train --family mlp --data digits --snr 3": "Noise (snr) must go with audio",
+    f"train --family mlp --data mnist --data-root {NOTHING}": f"Data set mnist must be in {NOTHING}/mnist/mnist.npz",
+    "train --family fixed --data mnist": "Images of mnist must go with mlp, not with fixed",
     "train --weights 9bit": "Bits of a weight must be 2 to 8, not 9",
     "train --weights 3": "Weights must be 2bit to 8bit, not '3'",
     "train --weights ³bit": "Weights must be 2bit to 8bit, not '³bit'",

@@ -17,7 +17,7 @@ from synth.report import SynthReport
 
 @pytest.fixture(scope="module")
 def reports():
-    return measure(random_network(a=1)[0].spec().layers[0], liberty=None)
+    return measure(random_network(a=1)[0].spec().lstms[0], liberty=None)
 
 
 def test_all_are_measured(reports):
@@ -45,7 +45,7 @@ def test_of_several_layers_it_is_the_sum_that_counts():
 
 def test_what_cannot_be_built_is_not_measured(monkeypatch, reports):
     monkeypatch.setattr("synth.datapath.synthesize_text", lambda *_, **__: reports[Datapath.ARITHMETIC])
-    wrapping = replace(random_network(a=2)[0].spec().layers[0], overflow=Overflow.WRAP)
+    wrapping = replace(random_network(a=2)[0].spec().lstms[0], overflow=Overflow.WRAP)
     assert list(measure(wrapping, liberty=None)) == [Datapath.ARITHMETIC]
 
 
@@ -55,7 +55,7 @@ def test_what_is_not_done_in_time_is_left_out(monkeypatch, reports):
             raise TimeLimitError("Synthesis must finish")
         return reports[Datapath.ARITHMETIC]
 
-    lstm = random_network(a=1)[0].spec().layers[0]
+    lstm = random_network(a=1)[0].spec().lstms[0]
     with pytest.raises(TimeLimitError, match=r"^Synthesis must finish within 0\.001 s"):
         measure(lstm, liberty=None, timeout_s=0.001, cache=False)
     monkeypatch.setattr("synth.datapath.synthesize_text", synthesize)

@@ -40,7 +40,7 @@ TANH = PwlSpec.fit("tanh", source=Format(7, 4), target=Format(8, 7), segments=16
 THRESHOLDS = Thresholds(narrow=NarrowSpec(source=Format(12, 7), target=TANH.source), activation=TANH, mlb=MLB)
 QUANTIZER = MlbQuantizerSpec(source=Format(9, 7), mlb=MLB)
 SUM = AdderTreeSpec(ranges=((-8, 7),) * 4, constant=-3)
-LSTM = random_network(a=2)[0].spec().layers[0]
+LSTM = random_network(a=2)[0].spec().lstms[0]
 
 
 def prove(plain: Unit, optimized: Unit, folder: Path) -> str:
@@ -80,7 +80,7 @@ def test_a_planted_fault_is_found_with_an_input_that_shows_it(tmp_path):
     ("datapath", "module"), [(Datapath.THRESHOLD, "threshold_activation_1"), (Datapath.TABLE, "table_product")]
 )
 def test_a_planted_fault_behind_z_is_found(datapath, module, tmp_path):
-    lstm = random_network(a=1)[0].spec().layers[0]
+    lstm = random_network(a=1)[0].spec().lstms[0]
     good = write(tmp_path, emit(Pointwise(lstm, Datapath.ARITHMETIC), "unit"), "good.v")
     optimized = write(tmp_path, emit(Pointwise(lstm, datapath), "unit"), "optimized.v")
     plant(optimized, module, tmp_path / "faulty.v", combinational=True)
