@@ -2,7 +2,7 @@
 
 ``design.json``   schema version, network, folding, datapath, preprocessing, provenance, SHA-256 of all files
 ``weights.npz``   weight codes (uint8; int32 in fixed point; int8 with a step), as :class:`model.spec.NetworkSpec` says
-``samples.npz``   test samples ``x`` (stored integers of the input format) and their labels ``y``
+``samples.npz``   test samples ``x`` (stored integers of the input format) and labels ``y`` of them or of their steps
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from model.data import DataError, Dataset, read_npz
 from model.golden import check_samples
 from model.layers import MlbNetwork
 from model.scaling import Scaling
-from model.spec import Datapath, Folding, Format, Ints, NetworkSpec, Weights
+from model.spec import Datapath, Folding, Format, Ints, NetworkSpec, Pool, Weights
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 DESIGN = "design.json"
 #: How a quantity may be stored, each with fields that tell it from the others.
 QUANTITIES = {"FixedSpec": {"format"}, "StepSpec": {"bits", "step"}, "MlbSpec": {"factors"}}
@@ -52,7 +52,8 @@ class Provenance:
     settings
         The training configuration.
     metrics
-        Accuracies (0 to 1) by name; ``float_test`` and ``golden_test`` are of the whole test split.
+        Accuracies (0 to 1) by name; ``float_test`` and ``golden_test`` are of the whole test split. Of text also
+        ``float_bits`` and ``golden_bits``, the bits a character there.
     """
 
     data: str
@@ -63,7 +64,10 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """The contents of ``design.json``."""
+    """The contents of ``design.json``.
+
+    symbols: of a network that says the next symbol of a text, those of features and classes, in their order.
+    """
 
     schema_version: int
     network: NetworkSpec
@@ -71,14 +75,28 @@ class Design:
     datapath: Datapath
     scaling: Scaling
     provenance: Provenance
+    symbols: str | None = None
     sha256: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        network, symbols = self.network, self.symbols
+        if symbols is None:
+            return
+        if network.dense.pool is not Pool.EACH:
+            raise ValueError(f"Symbols must go with a result a step, not with pool {network.dense.pool.value!r}")
+        if not len(set(symbols)) == len(symbols) == network.features == network.dense.classes:
+            raise ValueError(
+                f"Symbols must be one a feature ({network.features}) and class ({network.dense.classes}), "
+                f"not {len(symbols)} of {len(set(symbols))} kinds"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
     """A trained network with its weights and test samples.
 
-    ``samples`` are stored integers, shape (sequences, steps, features); ``labels`` have shape (sequences,).
+    ``samples`` are stored integers, shape (sequences, steps, features); ``labels`` have shape (sequences,), or
+    (sequences, steps) for ``Pool.EACH``, with -1 for a step without one.
     """
 
     design: Design
@@ -122,6 +140,7 @@ def make(
         datapath=datapath,
         scaling=scaling,
         provenance=provenance,
+        symbols=data.symbols,
     )
     return Bundle(
         design=design,
@@ -144,7 +163,7 @@ def save(bundle: Bundle, folder: Path) -> None:
         check_samples(spec, bundle.samples)  # before they are made small, which would wrap
     except ValueError as error:
         raise BundleError(f"Bundle {folder}: {error}") from None
-    small = np.int8 if spec.source.width <= 8 and spec.source.signed else np.int64
+    small = np.int8 if spec.source.min >= -128 and spec.source.max <= 127 else np.int64
     contents = {
         "weights.npz": _npz_bytes(dict(bundle.weights)),
         "samples.npz": _npz_bytes({"x": bundle.samples.astype(small), "y": bundle.labels}),
@@ -223,15 +242,12 @@ def load(folder: Path) -> Bundle:
     except (DataError, ValueError) as error:
         raise BundleError(f"Bundle {folder}: {error}") from None
     samples, labels = archive["x"].astype(np.int64), archive["y"]
-    if (
-        labels.dtype != np.int64
-        or labels.shape != (len(samples),)
-        or labels.min() < 0
-        or labels.max() >= design.network.dense.classes
-    ):
+    shape = (len(samples), *design.network.results(samples.shape[1]))
+    lowest, highest = -1 if len(shape) > 1 else 0, design.network.dense.classes - 1
+    if labels.dtype != np.int64 or labels.shape != shape or labels.min() < lowest or labels.max() > highest:
         raise BundleError(
-            f"Bundle {folder}: labels must be {len(samples)} from 0 to "
-            f"{design.network.dense.classes - 1}, not {labels[:4].tolist()!r}..."
+            f"Bundle {folder}: labels must be {' x '.join(map(str, shape))} from {lowest} to "
+            f"{highest}, not {labels.ravel()[:4].tolist()!r}..."
         )
     if not len(design.scaling.mean) == len(design.scaling.scale) == design.network.features:
         raise BundleError(

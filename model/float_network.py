@@ -8,7 +8,7 @@ from model.spec import Pool, of_layer
 
 
 class FloatNetwork(nn.Module):
-    """The baseline: ``nn.LSTM`` and a dense layer on the last or the mean hidden state of its last layer."""
+    """The baseline: ``nn.LSTM`` and a dense layer on the last, the mean or every hidden state of its last layer."""
 
     def __init__(self, features: int, hidden: int, classes: int, pool: Pool, layers: int = 1) -> None:
         super().__init__()
@@ -27,6 +27,8 @@ class FloatNetwork(nn.Module):
         return {name: getattr(self.lstm, of_layer(name, layer)) for name in names}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (batch, classes) of samples (batch, steps, features)."""
+        """Logits (batch, classes) of samples (batch, steps, features); (batch, steps, classes), for ``Pool.EACH``."""
         h, _ = self.lstm(x)
-        return self.dense(h.mean(1) if self.pool is Pool.MEAN else h[:, -1])
+        if self.pool is not Pool.EACH:
+            h = h.mean(1) if self.pool is Pool.MEAN else h[:, -1]
+        return self.dense(h)

@@ -60,5 +60,4 @@ def random_network(
 
 def stored(network: MlbNetwork, x: torch.Tensor) -> np.ndarray:
     """Standardized samples as the stored integers of the input format."""
-    identity = Scaling(mean=(0.0,) * x.shape[2], scale=(1.0,) * x.shape[2])
-    return stored_samples(identity, network.numbers.source, x.numpy())
+    return stored_samples(Scaling.identity(x.shape[2]), network.numbers.source, x.numpy())

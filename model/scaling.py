@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 class Scaling:
     """Standardization of raw samples: ``(x - mean) * scale`` per feature.
 
-    ``of`` the training split; ``shifted`` by what a network for hardware learned.
+    ``of`` the training split, or none (``identity``); ``shifted`` by what a network for hardware learned.
     """
 
     mean: tuple[float, ...]
@@ -24,6 +24,10 @@ class Scaling:
         deviation = flat.std(0)
         scale = np.where(deviation > 0, 1.0 / np.where(deviation > 0, deviation, 1.0), 1.0)
         return cls(mean=tuple(flat.mean(0).tolist()), scale=tuple(scale.tolist()))
+
+    @classmethod
+    def identity(cls, features: int) -> Scaling:
+        return cls(mean=(0.0,) * features, scale=(1.0,) * features)
 
     def shifted(self, shift: NDArray[np.float32]) -> Scaling:
         """The same with ``shift`` (standardized, one a feature) taken off each sample."""

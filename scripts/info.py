@@ -31,6 +31,12 @@ def saturating(loaded: Bundle, count: int) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def metric(name: str, value: float) -> tuple[str, str]:
+    """A figure of training, for people."""
+    kind = name.replace("_", ", ")
+    return (kind, f"{value:.3f} a character") if name.endswith("_bits") else (kind, percent(value))
+
+
 @command
 def info(
     bundle: BundlePath,
@@ -58,11 +64,12 @@ def info(
         [
             (
                 "network",
-                f"LSTM {sizes}, dense -> {about['classes']} on the {about['pool']} "
+                f"LSTM {sizes}, dense -> {about['classes']} on {'' if about['pool'] == 'each' else 'the '}{about['pool']} "
                 f"hidden state, {about['family']} ({about['activation_levels']},{about['weight_levels']}){bits}",
             ),
+            *([("symbols", repr(about["symbols"]))] if about["symbols"] else []),
             ("trained on", f"{about['data']}, seed {about['settings']['seed']}"),
-            *((name.replace("_", ", "), percent(value)) for name, value in about["metrics"].items()),
+            *(metric(name, value) for name, value in about["metrics"].items()),
             ("built as", built_as(schedule)),
             ("cycles a step", schedule.step_cycles),
             ("cycles a sequence", f"{cycles[0]} of {about['steps']} steps; {cycles[-1]:,} for all that follow at once"),
