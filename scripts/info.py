@@ -72,7 +72,11 @@ def info(
             *(metric(name, value) for name, value in about["metrics"].items()),
             ("built as", built_as(schedule)),
             ("cycles a step", schedule.step_cycles),
-            ("cycles a sequence", f"{cycles[0]} of {about['steps']} steps; {cycles[-1]:,} for all that follow at once"),
+            (
+                "cycles a sequence",
+                f"{schedule.sequence_cycles(about['steps'])} of {about['steps']} steps; "
+                f"{cycles[-1]:,} for all that follow at once",
+            ),
             *((f"{kind.replace('_', ' ')} a step", f"{about[f'{kind}_per_step']:,}") for kind in kinds),
             ("test samples", f"{about['test_sequences']} sequences"),
         ],

@@ -124,13 +124,14 @@ class Sink:
     def __init__(self, dut: Any, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         self._dut, self._stall = dut, settings["stall"]
         self._random = job.stalls(settings["seed"], "o")
-        self._count, self._cycles, self._progress = 0, arrays["cycle_logits"], Path(settings["progress"])
+        self._cycles, self._progress = arrays["cycle_logits"].reshape(-1), Path(settings["progress"])
+        self.count = 0  #: results that were taken
         self._fields = Fields(dut, settings["results"], arrays, len(self._cycles))
         self._ready, self._waiting = False, None
 
     @property
     def complete(self) -> bool:
-        return self._count == len(self._cycles)
+        return self.count == len(self._cycles)
 
     def drive(self) -> None:
         self._ready = bool(self._random.random() >= self._stall)
@@ -144,12 +145,12 @@ class Sink:
         payload = job.stored(self._dut.o__payload, signed=False)
         assert self._waiting in (None, payload), f"o.payload must hold until o.ready, not change in cycle {cycle}"
         if self._waiting is None:
-            self._cycles[self._count] = cycle
+            self._cycles[self.count] = cycle
         self._waiting = None if self._ready else payload
         if self._ready:
-            self._fields.record(self._count, 0)
-            self._count += 1
-            self._progress.write_text(f"{self._count}\n")
+            self._fields.record(self.count, 0)
+            self.count += 1
+            self._progress.write_text(f"{self.count}\n")
         return True
 
 

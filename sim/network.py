@@ -62,7 +62,7 @@ def simulate(
     stall
         Probability that a stream waits, each cycle, on either side.
     on_progress
-        Called now and then with the number of sequences that are done.
+        Called now and then with the number of results that are there.
 
     Raises
     ------

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.golden import Trace
-from model.spec import GATES, Format, Schedule, of_layer
+from model.spec import GATES, Format, Pool, Schedule, of_layer
 from sim.job import UNKNOWN
 
 #: Which pipeline stage shows a value of a layer, if the datapath computes it; those of one stage are in order here.
@@ -26,7 +26,7 @@ STAGE = {
     "h_raw": "hidden_valid",
     "h": "hidden_valid",
 }
-RESULTS = ("logits", "label")  #: values of a sequence, recorded when its result is taken
+RESULTS = ("logits", "label", "last")  #: of a sequence or a step, recorded when the result is taken; last of steps only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Field:
     Parameters
     ----------
     array, place, stride
-        It is element ``place`` of the row of its step (of its sequence, for results) when the first group of
+        It is element ``place`` of the row of its step (of its result, for results) when the first group of
         units is there, and ``stride`` further on for every later group.
     signal, low, width, signed
         Path below the top module, lowest bit, number of bits, whether in two's complement.
@@ -90,7 +90,8 @@ def computed(schedule: Schedule) -> tuple[Value, ...]:
     """The named values that the datapath computes, layer by layer."""
     names = [name for name in STAGE if name not in schedule.datapath.uncomputed]
     layers = [Value(name=name, layer=layer) for layer in range(len(schedule.layers)) for name in names]
-    return (*layers, *(Value(name=name, layer=None) for name in RESULTS))
+    each = schedule.network.dense.pool is Pool.EACH
+    return (*layers, *(Value(name=name, layer=None) for name in RESULTS if each or name != "last"))
 
 
 def stages(schedule: Schedule) -> tuple[Stage, ...]:
@@ -144,7 +145,9 @@ def results(schedule: Schedule) -> tuple[Field, ...]:
     """The parts of the payload of stream ``o``."""
     classes, logit = schedule.network.dense.classes, schedule.network.logit_format
     label = max(1, (classes - 1).bit_length())
+    last = Field(array="last", place=0, signal="o__payload", width=1, signed=False, low=label + classes * logit.width)
     return (
+        *([last] if schedule.network.dense.pool is Pool.EACH else []),
         Field(array="label", place=0, signal="o__payload", width=label, signed=False),
         *(
             Field(
@@ -166,10 +169,12 @@ def arrays(schedule: Schedule, sequences: int, steps: int) -> dict[str, tuple[tu
     Named values are as in :class:`model.golden.Trace`; ``cycle_<stage>`` is the cycle in which a stage showed a
     group (in which a result was first valid), ``taken`` that in which a sequence's first sample was taken.
     """
-    results = {"label": (sequences,), "logits": (sequences, schedule.network.dense.classes)}
+    results = (sequences, *schedule.network.results(steps))
     found: dict[str, tuple[tuple[int, ...], int]] = {}
     for value in computed(schedule):
-        shape, each = results.get(value.name, ()), (sequences,)
+        shape, each = results, results
+        if value.name == "logits":
+            shape = (*results, schedule.network.dense.classes)
         if value.layer is not None:
             s = schedule.layers[value.layer]
             row = (s.lstm.features,) if value.name == "x" else (s.lstm.hidden,)
