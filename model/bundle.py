@@ -110,6 +110,20 @@ class Bundle:
         return self.design.network
 
 
+def alphabet(bundle: Bundle) -> Ints:
+    """The sample of each symbol of a text, as stored integers, (symbols, features).
+
+    Raises
+    ------
+    BundleError
+        If the network is not one of a text.
+    """
+    if bundle.design.symbols is None:
+        raise BundleError(f"Bundle must be of a network of a text, not of {bundle.design.provenance.data}")
+    codes = np.eye(len(bundle.design.symbols), dtype=np.float32)
+    return stored_samples(bundle.design.scaling, bundle.network.source, codes)
+
+
 @cache
 def _adapter() -> TypeAdapter[Design]:
     return TypeAdapter(Design)

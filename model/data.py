@@ -40,7 +40,7 @@ class Dataset:
     hop
         Where a step is a frame of successive samples of one signal: by how many the next one lies further on. Else 0.
     symbols
-        Where x are one-hot codes of the characters of a text: these, in the order of features and of classes. Else None.
+        Where x are one-hot codes of the characters of a text: these, in the order of features and classes. Else None.
     """
 
     name: str

@@ -49,9 +49,7 @@ class Trace:
         return ends
 
 
-def run(
-    network: NetworkSpec, weights: Weights, samples: NDArray[np.integer], before: Trace | None = None
-) -> Trace:
+def run(network: NetworkSpec, weights: Weights, samples: NDArray[np.integer], before: Trace | None = None) -> Trace:
     """Compute a network on ``samples``, stored integers of shape (batch, steps, features).
 
     before: of the steps that these follow, if they are not the first of their sequences.

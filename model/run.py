@@ -55,9 +55,8 @@ class Run:
         pools = [pool.value for pool in Pool if (pool is Pool.EACH) == (data.y.ndim > 1)]
         if config.pool not in pools:
             one = "step" if data.y.ndim > 1 else "sequence"
-            raise TrainingError(
-                f"Pool must be {' or '.join(pools)} for {data.name}, which has a label a {one}, not {config.pool.value!r}"
-            )
+            wanted = f"{' or '.join(pools)} for {data.name}, which has a label a {one}"
+            raise TrainingError(f"Pool must be {wanted}, not {config.pool.value!r}")
         self.config, self.folder, self.hop = config, folder, data.hop
         self.identity = {
             **config.plain(),

@@ -29,8 +29,9 @@ class Network(Unit):
 
     Latency and throughput: ``Schedule.sequence_cycles(steps)`` cycles from the first x_t being taken until
     the (last) result is valid, if no sequence before is left inside; ``Schedule.result_cycles`` for sequences that
-    follow at once. With ``Pool.EACH`` each step has a result, and the last layer waits until it is taken. Numbers: those of :func:`model.golden.run`. ``rst`` is synchronous; it only reaches the sequencers, which then
-    clear the layers for a new sequence in one cycle.
+    follow at once. With ``Pool.EACH`` every step has a result, and the last layer waits until it is taken. Numbers:
+    those of :func:`model.golden.run`. ``rst`` is synchronous; it only reaches the sequencers, which then clear the
+    layers for a new sequence in one cycle.
 
     Parameters
     ----------

@@ -58,13 +58,14 @@ def info(
     cycles = schedule.result_cycles(about["steps"], about["test_sequences"])
     bits = "".join(f", weights of {each} bits" for each in about["bits_of_a_weight"])
     kinds = [kind for kind in OPERATIONS if about[f"{kind}_per_step"] or kind in ("xnor_operations", "multiplications")]
+    each = about["pool"] == "each"
     sizes = " -> ".join(map(str, (about["features"], *about["hidden"])))
     table(
         f"Bundle {bundle}",
         [
             (
                 "network",
-                f"LSTM {sizes}, dense -> {about['classes']} on {'' if about['pool'] == 'each' else 'the '}{about['pool']} "
+                f"LSTM {sizes}, dense -> {about['classes']} on {about['pool'] if each else 'the ' + about['pool']} "
                 f"hidden state, {about['family']} ({about['activation_levels']},{about['weight_levels']}){bits}",
             ),
             *([("symbols", repr(about["symbols"]))] if about["symbols"] else []),

@@ -48,10 +48,10 @@ class Result:
     """The outcome of a simulation; ``labels`` are those of the Verilog, ``golden_labels`` what they should be.
 
     ``cycles`` counts from reset to the last result, a load of weights included; ``cycles_per_sequence`` from the
-    first sample being taken to the (last) result being valid, of the first sequence, which finds the hardware empty (None with
-    stalls); ``result_cycles`` from then to each result. ``run_s`` are the
-    seconds of processor time (of one core) that the cycles took, ``total_s`` those that passed with building (unless
-    that was done before) and start.
+    first sample being taken to the (last) result being valid, of the first sequence, which finds the hardware empty
+    (None with stalls); ``result_cycles`` from then to each result. ``run_s`` are the seconds of processor time (of one
+    core) that the cycles took, ``total_s`` those that passed with building (unless that was done before) and start.
+    ``written`` are the symbols of a text that was written, by number.
     """
 
     sequences: int
@@ -65,6 +65,7 @@ class Result:
     result_cycles: list[int]
     run_s: float
     total_s: float
+    written: NDArray[np.int64] | None = None
 
 
 def compare(
@@ -109,6 +110,7 @@ def compare(
         result_cycles=spent.ravel().tolist(),
         run_s=int(observed["nanoseconds"]) / 1e9,
         total_s=total_s,
+        written=observed.get("written"),
     )
 
 

@@ -192,7 +192,7 @@ class Schedule:
 
     @property
     def feedback_cycles(self) -> int:
-        """Cycles from result to result of ``Pool.EACH`` where x_t+1 is made of result t, and taken in the next cycle."""
+        """Cycles from result to result of ``Pool.EACH`` where x_t+1 is made of result t and taken a cycle after it."""
         return self.sequence_cycles(1) + 1
 
     def result_cycles(self, steps: int, sequences: int) -> list[int]:

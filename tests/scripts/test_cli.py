@@ -385,7 +385,7 @@ BAD: dict[str, str] = {
     "train --pe 0": "Folding pe must be 1 to 8192, not 0",
     "train --simd 0": "Folding simd must be 1 to 8192, not 0",
     f"train --data {NOTHING}.npz": f"File must be an existing .npz archive, not '{NOTHING}.npz'",
-    "train --data digitz": "Data must be digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands or a file en",
+    "train --data digitz": "Data must be digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands, shakespeare",
     "train --adders 10": "Option --adders must go with blstm or fixed, not with mubinn2",
     "train --family blstm --adders wide": "Field width of a sum must be a number, not 'wide'",
     "train --family blstm --adders 0": "Node width of a sum must be 1 to 62 bits, not 0",
