@@ -78,18 +78,6 @@ class Design:
     symbols: str | None = None
     sha256: dict[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        network, symbols = self.network, self.symbols
-        if symbols is None:
-            return
-        if network.dense.pool is not Pool.EACH:
-            raise ValueError(f"Symbols must go with a result a step, not with pool {network.dense.pool.value!r}")
-        if not len(set(symbols)) == len(symbols) == network.features == network.dense.classes:
-            raise ValueError(
-                f"Symbols must be one a feature ({network.features}) and class ({network.dense.classes}), "
-                f"not {len(symbols)} of {len(set(symbols))} kinds"
-            )
-
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
@@ -271,6 +259,19 @@ def load(folder: Path) -> Bundle:
     return Bundle(design=design, weights=weights, samples=samples, labels=labels)
 
 
+def _check_symbols(network: NetworkSpec, symbols: str | None) -> None:
+    """Raises ValueError if the network cannot be one of a text of these symbols."""
+    if symbols is None:
+        return
+    if network.dense.pool is not Pool.EACH:
+        raise ValueError(f"Symbols must go with a result a step, not with pool {network.dense.pool.value!r}")
+    if not len(set(symbols)) == len(symbols) == network.features == network.dense.classes:
+        raise ValueError(
+            f"Symbols must be one a feature ({network.features}) and class ({network.dense.classes}), "
+            f"not {len(symbols)} of {len(set(symbols))} kinds"
+        )
+
+
 def _read_design(path: Path) -> Design:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -287,6 +288,10 @@ def _read_design(path: Path) -> Design:
     difference = _first_difference(raw, json.loads(_adapter().dump_json(design)))
     if difference:
         raise BundleError(f"Bundle field {difference[0]} of {path} {difference[1]}")
+    try:
+        _check_symbols(design.network, design.symbols)
+    except ValueError as error:
+        raise BundleError(f"Bundle field symbols of {path}: {error}") from None
     return design
 
 

@@ -78,7 +78,7 @@ def test_a_text_is_numbers_of_its_symbols():
     ],
 )
 def test_what_cannot_be_written_is_refused(make, sentence):
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r".") as caught:
         make()
     assert str(caught.value) == sentence
     assert is_one_sentence(sentence)

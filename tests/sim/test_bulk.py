@@ -143,9 +143,7 @@ def test_payloads_hold_the_samples():
         assert [(word >> width * i) % 2**width for i in range(9)] == [int(v) % 2**width for v in sample]
 
 
-@pytest.mark.parametrize(
-    ("storage", "pool"), [(WeightStorage.CONST, Pool.LAST), (WeightStorage.READMEMH, Pool.MEAN)]
-)
+@pytest.mark.parametrize(("storage", "pool"), [(WeightStorage.CONST, Pool.LAST), (WeightStorage.READMEMH, Pool.MEAN)])
 def test_weights_in_logic_and_in_files_and_one_result_a_sequence(case, storage, pool, tmp_path):
     network = replace(case.spec, dense=replace(case.spec.dense, pool=pool))
     schedule = Schedule(network=network, folding=FOLDING, datapath=Datapath.TABLE)
