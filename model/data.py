@@ -260,6 +260,6 @@ def check_labels(name: str, y: NDArray, samples: tuple[int, ...], one: str = "se
 
 
 def _check_label_shape(name: str, y: NDArray, samples: tuple[int, ...], one: str) -> None:
-    if y.shape not in (samples[:1], samples):
+    if y.shape != samples[:1] and y.shape != samples:
         steps = f" or a step {samples}" if len(samples) > 1 else ""
         raise DataError(f"Labels of {name} must be one a {one} ({samples[0]}){steps}, not {y.shape!r}")

@@ -27,9 +27,9 @@ def said(network: nn.Module, x: Tensor, batch: int = 256) -> Tensor:
     return torch.cat([network(part) for part in x.split(batch)])
 
 
-def predictions(network: nn.Module, x: Tensor) -> Tensor:
+def predictions(network: nn.Module, x: Tensor, batch: int = 256) -> Tensor:
     """Classes of standardized samples, in ``eval()`` mode."""
-    return said(network, x).argmax(-1)
+    return said(network, x, batch).argmax(-1)
 
 
 def score(network: nn.Module, x: Tensor, y: Tensor) -> float:
