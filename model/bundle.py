@@ -25,8 +25,9 @@ from pydantic import TypeAdapter, ValidationError
 from model.data import DataError, Dataset, read_npz
 from model.golden import check_samples
 from model.layers import MlbNetwork
-from model.scaling import Scaling
-from model.spec import Datapath, Folding, Format, Ints, NetworkSpec, Pool, Weights
+from model.scaling import Scaling, stored_samples
+from model.spec import Datapath, Folding, Ints, NetworkSpec, Weights
+from model.writing import check_symbols
 
 SCHEMA_VERSION = 5
 DESIGN = "design.json"
@@ -115,12 +116,6 @@ def alphabet(bundle: Bundle) -> Ints:
 @cache
 def _adapter() -> TypeAdapter[Design]:
     return TypeAdapter(Design)
-
-
-def stored_samples(scaling: Scaling, source: Format, x: NDArray[np.float32]) -> Ints:
-    """Raw samples to the stored integers the hardware takes: standardized, rounded to nearest even, saturated."""
-    stored = np.rint(scaling.apply(x) * 2.0**source.frac)
-    return np.clip(stored, source.min, source.max).astype(np.int64)
 
 
 def make(
@@ -259,19 +254,6 @@ def load(folder: Path) -> Bundle:
     return Bundle(design=design, weights=weights, samples=samples, labels=labels)
 
 
-def _check_symbols(network: NetworkSpec, symbols: str | None) -> None:
-    """Raises ValueError if the network cannot be one of a text of these symbols."""
-    if symbols is None:
-        return
-    if network.dense.pool is not Pool.EACH:
-        raise ValueError(f"Symbols must go with a result a step, not with pool {network.dense.pool.value!r}")
-    if not len(set(symbols)) == len(symbols) == network.features == network.dense.classes:
-        raise ValueError(
-            f"Symbols must be one a feature ({network.features}) and class ({network.dense.classes}), "
-            f"not {len(symbols)} of {len(set(symbols))} kinds"
-        )
-
-
 def _read_design(path: Path) -> Design:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
@@ -289,7 +271,7 @@ def _read_design(path: Path) -> Design:
     if difference:
         raise BundleError(f"Bundle field {difference[0]} of {path} {difference[1]}")
     try:
-        _check_symbols(design.network, design.symbols)
+        check_symbols(design.network, design.symbols)
     except ValueError as error:
         raise BundleError(f"Bundle field symbols of {path}: {error}") from None
     return design

@@ -260,6 +260,7 @@ def check_labels(name: str, y: NDArray, samples: tuple[int, ...], one: str = "se
 
 
 def _check_label_shape(name: str, y: NDArray, samples: tuple[int, ...], one: str) -> None:
-    if y.shape != samples[:1] and y.shape != samples:
-        steps = f" or a step {samples}" if len(samples) > 1 else ""
-        raise DataError(f"Labels of {name} must be one a {one} ({samples[0]}){steps}, not {y.shape!r}")
+    number, *steps = samples
+    if y.shape not in ((number,), samples):
+        or_steps = f" or a step {samples}" if steps else ""
+        raise DataError(f"Labels of {name} must be one a {one} ({number}){or_steps}, not {y.shape!r}")

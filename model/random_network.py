@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from model.bundle import stored_samples
 from model.family import WORD, FactorRule, Family, NumberChoice
 from model.float_network import FloatNetwork
 from model.layers import MlbNetwork
-from model.scaling import Scaling
+from model.scaling import Scaling, stored_samples
 from model.spec import Pool
 
 

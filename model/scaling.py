@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from model.spec import Format, Ints
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
@@ -37,3 +39,9 @@ class Scaling:
     def apply(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Standardized samples."""
         return (x.astype(np.float64) - np.array(self.mean)) * np.array(self.scale)
+
+
+def stored_samples(scaling: Scaling, source: Format, x: NDArray[np.float32]) -> Ints:
+    """Raw samples to the stored integers the hardware takes: standardized, rounded to nearest even, saturated."""
+    stored = np.rint(scaling.apply(x) * 2.0**source.frac)
+    return np.clip(stored, source.min, source.max).astype(np.int64)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from model import golden
-from model.spec import Ints, NetworkSpec, Weights
+from model.spec import Ints, NetworkSpec, Pool, Weights
 
 Choose = Callable[[Ints], int]  #: the next symbol, by the logits of a step
 
@@ -70,6 +70,19 @@ class Writing:
             return int(np.searchsorted(shares, chance.random() * shares[-1], "right"))
 
         return choose
+
+
+def check_symbols(network: NetworkSpec, symbols: str | None) -> None:
+    """Raises ValueError if the network cannot be one of a text of these symbols."""
+    if symbols is None:
+        return
+    if network.dense.pool is not Pool.EACH:
+        raise ValueError(f"Symbols must go with a result a step, not with pool {network.dense.pool.value!r}")
+    if not len(set(symbols)) == len(symbols) == network.features == network.dense.classes:
+        raise ValueError(
+            f"Symbols must be one a feature ({network.features}) and class ({network.dense.classes}), "
+            f"not {len(symbols)} of {len(set(symbols))} kinds"
+        )
 
 
 def encode(text: str, symbols: str) -> tuple[int, ...]:

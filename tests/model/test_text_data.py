@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from model import text_data
-from model.bundle import stored_samples
 from model.config import TrainConfig
 from model.data import DataError, load
 from model.family import BINARIZED, FACTOR_RULES, FactorRule, Family
-from model.scaling import Scaling
+from model.scaling import Scaling, stored_samples
 from model.spec import Pool
 from model.text_data import LENGTH, WARM
 from model.training import untrained
