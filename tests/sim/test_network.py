@@ -398,9 +398,8 @@ def test_trained_digits_and_two_foldings(simulator, tmp_path):
 
 def test_bonn_eeg(data_root, simulator, tmp_path):
     """Real EEG, untrained network: the same road with long sequences and mean pooling."""
-    from model.bundle import stored_samples
     from model.data import load
-    from model.scaling import Scaling
+    from model.scaling import Scaling, stored_samples
 
     data = load("bonn", data_root)
     steps, features = data.x.shape[1:]
