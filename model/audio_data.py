@@ -165,7 +165,7 @@ def _spoken_digits(data_root: Path | None) -> tuple[Clips, NDArray[np.int64], ND
     index = _column("fsdd", archive, "index", "iu", len(clips))
     test = _column("fsdd", archive, "is_test", "b", len(clips))
     split = np.where(test, 2, np.where((index >= 5) & (index < 10), 1, 0))
-    return clips, check_labels("fsdd", archive["label"], len(clips)), split
+    return clips, check_labels("fsdd", archive["label"], clips.shape[:1]), split
 
 
 def _white_or_pink(index: int, use: int = 0) -> NDArray[np.float64]:
@@ -185,7 +185,7 @@ def _speech_commands(data_root: Path | None, snr: float | None) -> Dataset:
     archive = _archive(name, data_root, folder, 16000, ("audio", "label", "speaker", "is_test", "sample_rate"))
     audio = archive["audio"]
     clips = np.stack([one_second(clip, 16000, f"Clip {i} of {name}") for i, clip in enumerate(audio)])
-    y = check_labels(name, archive["label"], len(clips))
+    y = check_labels(name, archive["label"], clips.shape[:1])
     speaker = _column(name, archive, "speaker", "U", len(clips))
     test = _column(name, archive, "is_test", "b", len(clips))
     spoken = speaker != ""

@@ -2,7 +2,7 @@
 
 ``design.json``   schema version, network, folding, datapath, preprocessing, provenance, SHA-256 of all files
 ``weights.npz``   weight codes (uint8; int32 in fixed point; int8 with a step), as :class:`model.spec.NetworkSpec` says
-``samples.npz``   test samples ``x`` (stored integers of the input format) and their labels ``y``
+``samples.npz``   test samples ``x`` (stored integers of the input format) and labels ``y`` of them or of their steps
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from pydantic import TypeAdapter, ValidationError
 from model.data import DataError, Dataset, read_npz
 from model.golden import check_samples
 from model.layers import MlbNetwork
-from model.scaling import Scaling
-from model.spec import Datapath, Folding, Format, Ints, NetworkSpec, Weights
+from model.scaling import Scaling, stored_samples
+from model.spec import Datapath, Folding, Ints, NetworkSpec, Weights
+from model.writing import check_symbols
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 DESIGN = "design.json"
 #: How a quantity may be stored and what a layer may be: fields that tell each from the others; else it is the last one.
 KINDS: tuple[dict[str, set[str]], ...] = (
@@ -55,7 +56,8 @@ class Provenance:
     settings
         The training configuration.
     metrics
-        Accuracies (0 to 1) by name; ``float_test`` and ``golden_test`` are of the whole test split.
+        Accuracies (0 to 1) by name; ``float_test`` and ``golden_test`` are of the whole test split. Of text also
+        ``float_bits`` and ``golden_bits``, the bits a character there.
     """
 
     data: str
@@ -66,7 +68,7 @@ class Provenance:
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """The contents of ``design.json``."""
+    """The contents of ``design.json``; ``symbols`` are those of a text, in the order of features and classes."""
 
     schema_version: int
     network: NetworkSpec
@@ -74,6 +76,7 @@ class Design:
     datapath: Datapath
     scaling: Scaling
     provenance: Provenance
+    symbols: str | None = None
     sha256: dict[str, str] = field(default_factory=dict)
 
 
@@ -81,7 +84,8 @@ class Design:
 class Bundle:
     """A trained network with its weights and test samples.
 
-    ``samples`` are stored integers, shape (sequences, steps, features); ``labels`` have shape (sequences,).
+    ``samples`` are stored integers, shape (sequences, steps, features); ``labels`` have shape (sequences,), or
+    (sequences, steps) for ``Pool.EACH``, with -1 for a step without one.
     """
 
     design: Design
@@ -95,15 +99,23 @@ class Bundle:
         return self.design.network
 
 
+def alphabet(bundle: Bundle) -> Ints:
+    """The sample of each symbol of a text, as stored integers, (symbols, features).
+
+    Raises
+    ------
+    BundleError
+        If the network is not one of a text.
+    """
+    if bundle.design.symbols is None:
+        raise BundleError(f"Bundle must be of a network of a text, not of {bundle.design.provenance.data}")
+    codes = np.eye(len(bundle.design.symbols), dtype=np.float32)
+    return stored_samples(bundle.design.scaling, bundle.network.source, codes)
+
+
 @cache
 def _adapter() -> TypeAdapter[Design]:
     return TypeAdapter(Design)
-
-
-def stored_samples(scaling: Scaling, source: Format, x: NDArray[np.float32]) -> Ints:
-    """Raw samples to the stored integers the hardware takes: standardized, rounded to nearest even, saturated."""
-    stored = np.rint(scaling.apply(x) * 2.0**source.frac)
-    return np.clip(stored, source.min, source.max).astype(np.int64)
 
 
 def make(
@@ -125,6 +137,7 @@ def make(
         datapath=datapath,
         scaling=scaling,
         provenance=provenance,
+        symbols=data.symbols,
     )
     return Bundle(
         design=design,
@@ -147,7 +160,7 @@ def save(bundle: Bundle, folder: Path) -> None:
         check_samples(spec, bundle.samples)  # before they are made small, which would wrap
     except ValueError as error:
         raise BundleError(f"Bundle {folder}: {error}") from None
-    small = np.int8 if spec.source.width <= 8 and spec.source.signed else np.int64
+    small = np.int8 if spec.source.min >= -128 and spec.source.max <= 127 else np.int64
     contents = {
         "weights.npz": _npz_bytes(dict(bundle.weights)),
         "samples.npz": _npz_bytes({"x": bundle.samples.astype(small), "y": bundle.labels}),
@@ -226,15 +239,12 @@ def load(folder: Path) -> Bundle:
     except (DataError, ValueError) as error:
         raise BundleError(f"Bundle {folder}: {error}") from None
     samples, labels = archive["x"].astype(np.int64), archive["y"]
-    if (
-        labels.dtype != np.int64
-        or labels.shape != (len(samples),)
-        or labels.min() < 0
-        or labels.max() >= design.network.dense.classes
-    ):
+    shape = (len(samples), *design.network.results(samples.shape[1]))
+    lowest, highest = -1 if len(shape) > 1 else 0, design.network.dense.classes - 1
+    if labels.dtype != np.int64 or labels.shape != shape or labels.min() < lowest or labels.max() > highest:
         raise BundleError(
-            f"Bundle {folder}: labels must be {len(samples)} from 0 to "
-            f"{design.network.dense.classes - 1}, not {labels[:4].tolist()!r}..."
+            f"Bundle {folder}: labels must be {' x '.join(map(str, shape))} from {lowest} to "
+            f"{highest}, not {labels.ravel()[:4].tolist()!r}..."
         )
     if not len(design.scaling.mean) == len(design.scaling.scale) == design.network.features:
         raise BundleError(
@@ -260,6 +270,10 @@ def _read_design(path: Path) -> Design:
     difference = _first_difference(raw, json.loads(_adapter().dump_json(design)))
     if difference:
         raise BundleError(f"Bundle field {difference[0]} of {path} {difference[1]}")
+    try:
+        check_symbols(design.network, design.symbols)
+    except ValueError as error:
+        raise BundleError(f"Bundle field symbols of {path}: {error}") from None
     return design
 
 

@@ -51,7 +51,7 @@ class TrainConfig:
         the phase before them throws the network out of what it has learned: most gradients are cut at first.
     jitter
         Largest number of places by which the training sequences of a step are turned in time, all by the same random
-        number: samples where steps are frames of one signal (``Dataset.hop``), else steps.
+        number: samples where steps are frames of one signal (``Dataset.hop``), else steps. 0 where each has a label.
     """
 
     family: Family = Family.MUBINN2
@@ -108,6 +108,8 @@ class TrainConfig:
             raise TrainingError(f"Temperature of distillation must be 1 to 100, not {self.temperature!r}")
         if not 0 <= self.jitter <= 1 << 20:
             raise TrainingError(f"Jitter must be 0 to {1 << 20} places, not {self.jitter!r}")
+        if self.jitter and self.pool is Pool.EACH:
+            raise TrainingError(f"Jitter must be 0 where each step has a result, not {self.jitter!r}")
         if not 0 <= self.seed < 1 << 32:
             raise TrainingError(f"Seed must be 0 to {(1 << 32) - 1}, not {self.seed!r}")
 

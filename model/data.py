@@ -33,7 +33,8 @@ class Dataset:
     x
         Samples, finite float32, shape (sequences, steps, features).
     y
-        Labels from 0 to ``classes - 1``, int64, shape (sequences,).
+        Labels from 0 to ``classes - 1``, int64, shape (sequences,), or (sequences, steps): then -1 is a step without
+        one, which is not scored.
     split
         Index into ``SPLITS``, shape (sequences,); no split is empty.
     hop
@@ -41,6 +42,8 @@ class Dataset:
     alike
         Whether features are of one kind (pixels) and so are standardized together; one that hardly ever changes, as a
         pixel of the border, stays small then.
+    symbols
+        Where x are one-hot codes of the characters of a text: these, in the order of features and classes. Else None.
     """
 
     name: str
@@ -49,20 +52,24 @@ class Dataset:
     split: NDArray[np.int64]
     hop: int = 0
     alike: bool = False
+    symbols: str | None = None
 
     axes: ClassVar[str] = "sequences, steps, features"
     one: ClassVar[str] = "sequence"  #: what a sample is called
+    labelled: ClassVar[int] = 2  #: the first so many axes, or fewer, have labels
 
     def __post_init__(self) -> None:
         check_shape(self.name, self.x, self.axes)
-        if self.y.shape != (len(self.x),) or self.split.shape != self.y.shape:
-            raise DataError(f"Labels of {self.name} must be one a {self.one} ({len(self.x)}), not {self.y.shape!r}")
+        _check_label_shape(self.name, self.y, self.x.shape[: self.labelled], self.one)
+        if self.split.shape != self.x.shape[:1]:
+            raise DataError(f"Split of {self.name} must be one a {self.one} ({len(self.x)}), not {self.split.shape!r}")
         if not np.isfinite(self.x).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(self.x))[0])
             raise DataError(
                 f"Samples of {self.name} must be finite in float32, not {float(self.x[where])!r} at {where}"
             )
-        if self.y.min() < 0 or set(np.unique(self.y).tolist()) != set(range(self.classes)):
+        found = set(np.unique(self.y).tolist()) - ({-1} if self.y.ndim > 1 else set())
+        if found != set(range(self.classes)) and not (self.symbols and found < set(range(self.classes))):
             raise DataError(
                 f"Labels of {self.name} must be 0, 1, ... without a gap, not {np.unique(self.y)[:8].tolist()!r}"
             )
@@ -71,13 +78,13 @@ class Dataset:
         if not 0 <= self.hop <= self.x.shape[2]:
             raise DataError(f"Hop of {self.name} must be 0 to {self.x.shape[2]} samples, not {self.hop!r}")
         for index, name in enumerate(SPLITS):
-            if not (self.split == index).any():
+            if not (self.y[self.split == index] >= 0).any():
                 raise DataError(f"The {name} split of {self.name} must not be empty")
 
     @property
     def classes(self) -> int:
         """Number of classes."""
-        return int(self.y.max()) + 1
+        return len(self.symbols) if self.symbols else int(self.y.max()) + 1
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -100,12 +107,12 @@ def check_shape(name: str, x: NDArray, axes: str) -> None:
 
 
 def load(source: str, data_root: Path | None = None, snr: float | None = None) -> Dataset:
-    """Read ``digits``, a prepared data set, or a ``.npz`` file.
+    """Read ``digits``, a prepared data set, a ``.npz`` file, or a text.
 
     Parameters
     ----------
     source
-        Its name; a file ends in ``.npz``.
+        Its name; a file ends in ``.npz`` or ``.txt``.
     data_root
         Folder of prepared data, else ``XNORFORGE_DATA``.
     snr
@@ -116,7 +123,7 @@ def load(source: str, data_root: Path | None = None, snr: float | None = None) -
     DataError
         If there is no such source, its data is not there, or it cannot be used.
     """
-    from model import audio_data, eeg_data  # here, since each kind of data builds on this module
+    from model import audio_data, eeg_data, text_data  # here, since each kind of data builds on this module
 
     if source in audio_data.PRESETS:
         return audio_data.PRESETS[source](data_root, snr)
@@ -128,8 +135,10 @@ def load(source: str, data_root: Path | None = None, snr: float | None = None) -
         return eeg_data.PRESETS[source](data_root)
     if source.endswith(".npz"):
         return load_file(Path(source), Dataset)
-    known = ", ".join(("digits", *eeg_data.PRESETS, *audio_data.PRESETS))
-    raise DataError(f"Data must be {known} or a file ending in .npz, not {source!r}")
+    if (text := text_data.named(source, data_root)) is not None:
+        return text_data.windows(text)
+    known = ", ".join(("digits", *eeg_data.PRESETS, *audio_data.PRESETS, text_data.PRESET))
+    raise DataError(f"Data must be {known} or a file ending in .npz or .txt, not {source!r}")
 
 
 def find_root(data_root: Path | None) -> Path | None:
@@ -203,7 +212,7 @@ def read_npz(path: Path, required: tuple[str, ...]) -> dict[str, NDArray]:
 
 
 def load_file(path: Path, kind: type[Kind]) -> Kind:
-    """``x`` with the axes of ``kind``, and ``y``; optionally ``split`` (words) or ``group``.
+    """``x`` with the axes of ``kind``, and ``y``, one a sample or a step; optionally ``split`` (words) or ``group``.
 
     Raises
     ------
@@ -215,12 +224,12 @@ def load_file(path: Path, kind: type[Kind]) -> Kind:
     if not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
         raise DataError(f"Samples of {path} must be real numbers, not {x.dtype!r}")
     check_shape(str(path), x, kind.axes)
-    y = check_labels(str(path), y, len(x), kind.one)
+    y = check_labels(str(path), y, x.shape[: kind.labelled], kind.one)
     if "split" in arrays:
         words = arrays["split"]
         words = (np.char.decode(words, "ascii", "replace") if words.dtype.kind == "S" else words).astype(str)
         unknown = sorted(set(words.ravel().tolist()) - set(SPLITS))
-        if unknown or words.shape != y.shape:
+        if unknown or words.shape != y.shape[:1]:
             raise DataError(
                 f"Split of {path} must be train, val or test, one a {kind.one}, "
                 f"not {unknown[0] if unknown else words.shape!r}"
@@ -228,23 +237,34 @@ def load_file(path: Path, kind: type[Kind]) -> Kind:
         split = np.array([SPLITS.index(w) for w in words], np.int64)
     else:
         groups = arrays.get("group", np.arange(len(y)))
-        if groups.shape != y.shape:
+        if groups.shape != y.shape[:1]:
             raise DataError(f"Group of {path} must be one a {kind.one} ({len(y)}), not {groups.shape!r}")
         if len(np.unique(groups)) < 4:
             raise DataError(f"Number of groups in {path} must be at least 4 to split, not {len(np.unique(groups))!r}")
-        split = split_groups(groups, y)
+        # Labels of steps are of no class that a sequence could be drawn by.
+        split = split_groups(groups, y if y.ndim == 1 else np.zeros(len(y), np.int64))
     with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite and is refused as such
         return kind(name=path.name, x=x.astype(np.float32), y=y, split=split)
 
 
-def check_labels(name: str, y: NDArray, samples: int, one: str = "sequence") -> NDArray[np.int64]:
-    """``y`` as int64, if it can be labels at all; that no class is missing is seen later."""
-    if y.shape != (samples,):
-        raise DataError(f"Labels of {name} must be one a {one} ({samples}), not {y.shape!r}")
+def check_labels(name: str, y: NDArray, samples: tuple[int, ...], one: str = "sequence") -> NDArray[np.int64]:
+    """``y`` as int64, if it can be labels at all; that no class is missing is seen later.
+
+    samples: how many, and, if each step of one may have its label, how many steps.
+    """
+    _check_label_shape(name, y, samples, one)
     if y.dtype.kind not in "iuf":
         raise DataError(f"Labels of {name} must be whole numbers, not {y.dtype!r}")
     exact = y.astype(np.float64)
-    wrong = y[~((exact == np.rint(exact)) & (exact >= 0) & (exact < samples))]
+    lowest = 0 if y.ndim == 1 else -1
+    wrong = y[~((exact == np.rint(exact)) & (exact >= lowest) & (exact < y.size))]
     if len(wrong):
-        raise DataError(f"Labels of {name} must be whole numbers from 0 to classes - 1, not {wrong[0].item()!r}")
+        raise DataError(f"Labels of {name} must be whole numbers from {lowest} to classes - 1, not {wrong[0].item()!r}")
     return y.astype(np.int64)
+
+
+def _check_label_shape(name: str, y: NDArray, samples: tuple[int, ...], one: str) -> None:
+    number, *steps = samples
+    if y.shape not in ((number,), samples):
+        or_steps = f" or a step {samples}" if steps else ""
+        raise DataError(f"Labels of {name} must be one a {one} ({number}){or_steps}, not {y.shape!r}")

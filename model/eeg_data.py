@@ -24,7 +24,7 @@ def _bonn(data_root: Path | None) -> Dataset:
         raise DataError(f"Recordings of bonn must be at least 4096 numbers each, not {x.dtype} {x.shape!r}")
     pieces = x[:, :4096].astype(np.float32).reshape(-1, 512)
     frames = np.ascontiguousarray(sliding_window_view(pieces, 32, axis=1)[:, ::8])
-    y = np.repeat(check_labels("bonn", archive["y"], len(x)), 8)
+    y = np.repeat(check_labels("bonn", archive["y"], x.shape[:1]), 8)
     split = split_groups(np.repeat(np.arange(len(y) // 8), 8), y)
     return Dataset(name="bonn", x=frames, y=y, split=split, hop=8)
 
@@ -47,7 +47,7 @@ def _motor(data_root: Path | None) -> Dataset:
         raise DataError(f"Trials of motor must be numbers of shape (trials, 64, 640), not {x.dtype} {x.shape!r}")
     if run.shape != (len(x),) or run.dtype.kind not in "iu":
         raise DataError(f"Runs of motor must be one whole number a trial ({len(x)}), not {run.dtype} {run.shape!r}")
-    y = check_labels("motor", y, len(x))
+    y = check_labels("motor", y, x.shape[:1])
     fist = y < 2
     if not fist.any():
         raise DataError("Trials of motor must be of a left (0) or right fist (1) in part, and none is")

@@ -146,6 +146,10 @@ class NumberChoice:
         functions = _fitted(byte)
         return cls(words=words, sigmoid=functions["sigmoid"], tanh=functions["tanh"])
 
+    def of_bits(self) -> NumberChoice:
+        """The same for samples that are bits; a word has a sign, so one of these is two bits wide."""
+        return replace(self, source=Format(1, 0, signed=False), words={**self.words, "x": Format(2)})
+
     def offset(self, gate: int) -> int:
         """Stored integer of the offset of a gate's binarization."""
         return 0 if GATES[gate] == "g" else round(self.gate_offset * (1 << self.activation_frac))

@@ -8,7 +8,7 @@ from model.spec import Pool, of_layer
 
 
 class FloatNetwork(nn.Module):
-    """The baseline: ``nn.LSTM`` and a dense layer on the last or the mean hidden state of its last layer."""
+    """The baseline: ``nn.LSTM`` and a dense layer on the last, the mean or every hidden state of its last layer."""
 
     def __init__(self, features: int, hidden: int, classes: int, pool: Pool, layers: int = 1) -> None:
         super().__init__()
@@ -32,9 +32,9 @@ class FloatNetwork(nn.Module):
         return {"wx": w["weight_ih"], "wh": w["weight_hh"], "b": w["bias_ih"] + w["bias_hh"]}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (batch, classes) of samples (batch, steps, features)."""
+        """Logits (batch, classes) of samples (batch, steps, features); (batch, steps, classes), for ``Pool.EACH``."""
         h, _ = self.lstm(x)
-        return self.dense(h.mean(1) if self.pool is Pool.MEAN else h[:, -1])
+        return self.dense(pooled(h, self.pool))
 
 
 class FloatMlp(nn.Module):
@@ -53,7 +53,14 @@ class FloatMlp(nn.Module):
         return {"w": linear.weight, "b": linear.bias}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (batch, classes) of samples (batch, steps, features)."""
+        """Logits (batch, classes) of samples (batch, steps, features); (batch, steps, classes), for ``Pool.EACH``."""
         for linear in self.hidden:
             x = linear(x).relu()
-        return self.dense(x.mean(1) if self.pool is Pool.MEAN else x[:, -1])
+        return self.dense(pooled(x, self.pool))
+
+
+def pooled(h: Tensor, pool: Pool) -> Tensor:
+    """What the dense layer reads of the outputs (batch, steps, hidden) of the layer below."""
+    if pool is Pool.EACH:
+        return h
+    return h.mean(1) if pool is Pool.MEAN else h[:, -1]

@@ -41,7 +41,10 @@ class ReluTrace:
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """The layers' named values, the first layer first, and logits (batch, classes) and label (batch,)."""
+    """The layers' named values, the first layer first, and results: logits (batch, classes) and label (batch,).
+
+    Of ``Pool.EACH`` these are (batch, steps, classes) and (batch, steps).
+    """
 
     layers: tuple[LayerTrace | ReluTrace, ...]
     logits: Ints
@@ -52,9 +55,18 @@ class Trace:
         """Those of the LSTM layers."""
         return tuple(layer for layer in self.layers if isinstance(layer, LayerTrace))
 
+    @property
+    def last(self) -> Ints:
+        """1 where a result is the last one of its sequence, as ``label``."""
+        ends = np.zeros_like(self.label)
+        ends[..., -1:] = 1
+        return ends
 
-def run(network: NetworkSpec, weights: Weights, samples: NDArray[np.integer]) -> Trace:
+
+def run(network: NetworkSpec, weights: Weights, samples: NDArray[np.integer], before: Trace | None = None) -> Trace:
     """Compute a network on ``samples``, stored integers of shape (batch, steps, features).
+
+    before: of the steps that these follow, if they are not the first of their sequences.
 
     Raises
     ------
@@ -72,26 +84,33 @@ def run(network: NetworkSpec, weights: Weights, samples: NDArray[np.integer]) ->
             given = layers[-1].h
             continue
         wx, wh, b = (weights[of_layer(name, layer)] for name in ("wx", "wh", "b"))
-        layers.append(_run_layer(lstm, wx, wh, b, network.x_codes(layer, given)))
+        past = None if before is None else before.layers[layer]
+        state = (past.c[:, -1], past.h[:, -1]) if isinstance(past, LayerTrace) else None
+        layers.append(_run_layer(lstm, wx, wh, b, network.x_codes(layer, given), state))
         given = layers[-1].h
     dense, h = network.dense, network.layers[-1].h
     logits = h.reconstruct(given) @ dense.w.reconstruct(weights["dense_w"]).T
     logits += dense.b.reconstruct(weights["dense_b"]) << h.frac
-    logits = logits.sum(1) if dense.pool is Pool.MEAN else logits[:, -1]
-    return Trace(layers=tuple(layers), logits=logits, label=np.argmax(logits, 1))
+    if dense.pool is not Pool.EACH:
+        logits = logits.sum(1) if dense.pool is Pool.MEAN else logits[:, -1]
+    return Trace(layers=tuple(layers), logits=logits, label=np.argmax(logits, -1))
 
 
 def _run_layer(
-    lstm: LstmSpec, wx_codes: NDArray, wh_codes: NDArray, b_codes: NDArray, x: NDArray[np.int64]
+    lstm: LstmSpec,
+    wx_codes: NDArray,
+    wh_codes: NDArray,
+    b_codes: NDArray,
+    x: NDArray[np.int64],
+    state: tuple[Ints, Ints] | None,
 ) -> LayerTrace:
-    """An LSTM layer on the codes of x, shape (batch, steps, features)."""
+    """An LSTM layer on the codes of x, shape (batch, steps, features), from codes of c and h on."""
     batch, steps, _ = x.shape
     x_hat = lstm.x.reconstruct(x)
     wx = [lstm.wx[k].reconstruct(wx_codes[k]) for k in range(4)]
     wh = [lstm.wh[k].reconstruct(wh_codes[k]) for k in range(4)]
     b = [lstm.b[k].reconstruct(b_codes[k]) << lstm.bias_shift for k in range(4)]
-    h = np.broadcast_to(lstm.h.quantize(0, 0), (batch, lstm.hidden))
-    c = np.broadcast_to(lstm.c.quantize(0, 0), (batch, lstm.hidden))
+    c, h = state or (np.broadcast_to(q.quantize(0, 0), (batch, lstm.hidden)) for q in (lstm.c, lstm.h))
     history: dict[str, list[Ints]] = {f.name: [] for f in fields(LayerTrace) if f.name != "x"}
     for step in range(steps):
         h_hat = lstm.h.reconstruct(h)

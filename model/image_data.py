@@ -22,6 +22,7 @@ class Images(Dataset):
 
     axes: ClassVar[str] = "images, channels, height, width"
     one: ClassVar[str] = "image"
+    labelled: ClassVar[int] = 1
 
 
 def load(source: str, data_root: Path | None = None) -> Images:
@@ -63,7 +64,7 @@ def _prepared(name: str, data_root: Path | None, shape: tuple[int, ...], validat
         x = arrays[f"x_{part}"]
         if x.shape[1:] != shape or x.dtype != np.uint8:
             raise DataError(f"Images of {name} must be uint8 of shape (images, {shape}), not {x.dtype} {x.shape!r}")
-        parts[part] = (x, check_labels(name, arrays[f"y_{part}"], len(x), Images.one))
+        parts[part] = (x, check_labels(name, arrays[f"y_{part}"], x.shape[:1], Images.one))
     pixels = np.concatenate([x for x, _ in parts.values()]).astype(np.float32) / np.float32(255)
     training, test = (len(x) for x, _ in parts.values())
     split = np.repeat([0, 1, 2], [max(0, training - validation), min(validation, training), test])

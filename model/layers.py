@@ -16,16 +16,7 @@ from model.family import ADDERS, BINARIZED, STEPPED, FactorRule, Family, NumberC
 from model.float_network import FloatMlp, FloatNetwork
 from model.fused import fused_lstm
 from model.gate_product import LimitedProduct, Product
-from model.spec import (
-    DenseSpec,
-    LayerSpec,
-    LstmSpec,
-    NetworkSpec,
-    Pool,
-    SumSpec,
-    Weights,
-    of_layer,
-)
+from model.spec import DenseSpec, LayerSpec, LstmSpec, NetworkSpec, Pool, SumSpec, Weights, of_layer
 from model.steps import Steps
 
 GROUPS = {"gates": 4, "wx": 4, "wh": 4, "b": 4}  #: quantities that have factors for each gate
@@ -63,6 +54,8 @@ class MlbNetwork(nn.Module):
         Whether several features see the same samples, one step after another.
     sums
         How the layers' products of words and signs or integers are added; of BLSTM and FIXED.
+    one_hot
+        Whether samples are one-hot codes. Words of them are 0 and 1 then; signs are those of 1/2 and -1/2.
     """
 
     def __init__(
@@ -82,12 +75,15 @@ class MlbNetwork(nn.Module):
         layers: int = 1,
         overlap: bool = False,
         sums: SumSpec | None = None,
+        one_hot: bool = False,
     ) -> None:
         super().__init__()
         self.features, self.hidden, self.classes, self.layers = features, hidden, classes, layers
         self.pool, self.max_steps = pool, max_steps
         self.numbers = numbers or NumberChoice.of(family, weight_bits=weight_bits)
         self.sums = sums or ADDERS.get(family)
+        if one_hot and "x" not in BINARIZED[family]:
+            self.numbers = self.numbers.of_bits()
         n = self.numbers
 
         # Activations begin uniform over the range that matters (two standard deviations; all of tanh and sigmoid).
@@ -95,7 +91,7 @@ class MlbNetwork(nn.Module):
         # may never recover. The outermost value of g is 1 (of free factors), and c begins small, so that i * g can
         # turn c: with one level and the same range for both, c would stay what it is.
         sigmoid, tanh = 1.0 - n.gate_offset, 1 / (1 - 2.0**-activation_levels)
-        ranges = {"x": (2.0,), "h": (1.0,), "c": (1.0,), "gates": (sigmoid, sigmoid, tanh, sigmoid)}
+        ranges = {"x": (1.0 if one_hot else 2.0,), "h": (1.0,), "c": (1.0,), "gates": (sigmoid, sigmoid, tanh, sigmoid)}
         offsets = {"gates": tuple(n.offset(k) for k in range(4))}
 
         def factors_of(name: str) -> Factors | Steps:
@@ -127,6 +123,8 @@ class MlbNetwork(nn.Module):
         self.masters["dense_b"] = nn.Parameter(torch.zeros(classes))
         # A sign alone says nothing of the size of x; with thresholds of their own, features together do.
         shift, binarized_x = torch.zeros(features), "x_l0" in self.factors
+        if one_hot and binarized_x:
+            shift = torch.full((features,), 0.5)
         if overlap and binarized_x:
             # Features that see the same sample begin with thresholds between each other's.
             (x,) = self._quantities("x", 0)
@@ -228,7 +226,7 @@ class MlbNetwork(nn.Module):
         return codes
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (batch, classes) of standardized samples (batch, steps, features); the mean, for ``Pool.MEAN``."""
+        """Logits (batch, classes), by ``Pool`` also their mean or (batch, steps, classes), of standardized samples."""
         logits = self._logits(self.hidden_states(x, fused_lstm))
         return logits / x.shape[1] if self.pool is Pool.MEAN else logits
 
@@ -307,10 +305,14 @@ class MlbNetwork(nn.Module):
         return binarize(value, a.view(a.shape[0], *(1,) * (value.dim() - 1), -1) if len(a) == 4 else a[0])
 
     def _logits(self, h: Tensor) -> Tensor:
-        """Logits of the last hidden state, or their sum over all of them."""
+        """Logits of the last hidden state, their sum over all of them, or those of each."""
         w, b = (self._stored(name, self.masters[name].to(h.dtype)) for name in ("dense_w", "dense_b"))
-        states = h if self.pool is Pool.MEAN else h[-1:]
+        passes = len(h) if self.pool is Pool.MEAN else 1
+
+        def read(h: Tensor) -> Tensor:
+            return h.transpose(0, 1) if self.pool is Pool.EACH else h[-passes:].sum(0)
+
         if not self.training and "dense_w" not in self.factors:
             frac = self.spec().dense_dot.frac
-            check_exact("logits", states.detach().abs().sum(0) @ w.abs().T + len(states) * b.abs(), frac)
-        return states.sum(0) @ w.T + len(states) * b
+            check_exact("logits", read(h.detach().abs()) @ w.abs().T + passes * b.abs(), frac)
+        return read(h) @ w.T + passes * b

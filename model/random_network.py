@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from model.bundle import stored_samples
 from model.family import WORD, FactorRule, Family, NumberChoice
 from model.layers import MlbNetwork
 from model.mlp import networks_of
-from model.scaling import Scaling
+from model.scaling import Scaling, stored_samples
 from model.spec import Pool
 
 
@@ -61,5 +60,4 @@ def random_network(
 
 def stored(network: MlbNetwork, x: torch.Tensor) -> np.ndarray:
     """Standardized samples as the stored integers of the input format."""
-    identity = Scaling(mean=(0.0,) * x.shape[2], scale=(1.0,) * x.shape[2])
-    return stored_samples(identity, network.numbers.source, x.numpy())
+    return stored_samples(Scaling.identity(x.shape[2]), network.numbers.source, x.numpy())

@@ -16,20 +16,26 @@ from model.config import TrainConfig, TrainingError
 from model.data import Dataset
 from model.factors import Factors
 from model.family import Family
+from model.spec import Pool
 
 Progress = Callable[[str, int, int, float, float], None]  #: phase, epochs done, of, training loss, validation accuracy
 
 
 @torch.no_grad()
+def said(network: nn.Module, x: Tensor, batch: int = 256) -> Tensor:
+    """Logits of standardized samples, in ``eval()`` mode."""
+    network.eval()
+    return torch.cat([network(part) for part in x.split(batch)])
+
+
 def predictions(network: nn.Module, x: Tensor, batch: int = 256) -> Tensor:
     """Classes of standardized samples, in ``eval()`` mode."""
-    network.eval()
-    return torch.cat([network(part).argmax(1) for part in x.split(batch)])
+    return said(network, x, batch).argmax(-1)
 
 
 def score(network: nn.Module, x: Tensor, y: Tensor) -> float:
-    """Accuracy, 0 to 1."""
-    return (predictions(network, x) == y).double().mean().item()
+    """Accuracy, 0 to 1, of what has a label."""
+    return (predictions(network, x) == y)[y >= 0].double().mean().item()
 
 
 #: What the float network of a run depends on.
@@ -47,6 +53,11 @@ class Run:
     """The checkpoint of one run and the training loop over it."""
 
     def __init__(self, config: TrainConfig, data: Dataset, folder: Path) -> None:
+        pools = [pool.value for pool in Pool if (pool is Pool.EACH) == (data.y.ndim > 1)]
+        if config.pool not in pools:
+            one = "step" if data.y.ndim > 1 else "sequence"
+            wanted = f"{' or '.join(pools)} for {data.name}, which has a label a {one}"
+            raise TrainingError(f"Pool must be {wanted}, not {config.pool.value!r}")
         self.config, self.folder, self.hop = config, folder, data.hop
         self.identity = {
             **config.plain(),
@@ -167,13 +178,14 @@ class Run:
 
     def _loss(self, network: nn.Module, x: Tensor, y: Tensor, teacher: nn.Module | None) -> Tensor:
         """Cross-entropy with the labels, in part replaced by that with what the teacher says."""
-        logits, share, t = network(x), self.config.distill, self.config.temperature
-        loss = nn.functional.cross_entropy(logits, y)
+        share, t = self.config.distill, self.config.temperature
+        logits = network(x).flatten(0, -2)  # one row a result
+        loss = nn.functional.cross_entropy(logits, y.flatten(), ignore_index=-1)
         if teacher is None or share == 0:
             return loss
         with torch.no_grad():
-            said = (teacher(x) / t).softmax(1)
-        distance = nn.functional.kl_div((logits / t).log_softmax(1), said, reduction="batchmean")
+            wanted = (teacher(x).flatten(0, -2) / t).softmax(1)
+        distance = nn.functional.kl_div((logits / t).log_softmax(1), wanted, reduction="batchmean")
         return (1 - share) * loss + share * t * t * distance  # t^2: gradients of the size of the other part's
 
     def save(self) -> None:

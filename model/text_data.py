@@ -1,4 +1,4 @@
-"""Text as symbols, for networks that say the next one."""
+"""Text as symbols, for networks that say the next one; as labelled sequences of one-hot codes for LSTM networks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from model.data import SPLITS, DataError, find_root
+from model.data import SPLITS, DataError, Dataset, find_root
+
+PRESET = "shakespeare"
 
 VAL, TEST = 0.025, 0.025  #: shares at the end of a text; 95 % before them are for training
+LENGTH, WARM = 100, 50  #: symbols of a window; those at its beginning that are scored in the window before
+WINDOWS = {"train": 20_000, "val": 1000, "test": 1000}  #: taken of a text at most
+SYMBOLS = 256  #: kinds of characters at most, where they are one-hot codes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,3 +78,50 @@ def shakespeare(data_root: Path | None = None) -> Text:
     if root is None:
         raise DataError("Folder of the presets' data must be given, or XNORFORGE_DATA be set, and neither is")
     return load(root / "text" / "tinyshakespeare.txt")
+
+
+def named(source: str, data_root: Path | None = None) -> Text | None:
+    """The text that is meant by ``shakespeare`` or a file ending in ``.txt``; None if no text is.
+
+    Raises
+    ------
+    DataError
+        If it is not there or cannot be used.
+    """
+    if source == PRESET:
+        return shakespeare(data_root)
+    return load(Path(source)) if source.endswith(".txt") else None
+
+
+def windows(text: Text) -> Dataset:
+    """Windows of ``LENGTH`` symbols as one-hot codes; the label of each is the symbol that follows it.
+
+    Those for training lie one behind the other. The others overlap by ``WARM`` symbols, which have no label: each
+    symbol is scored once, with at least so many before it. The first ``WINDOWS`` of each part are taken.
+
+    Raises
+    ------
+    DataError
+        If a part is no longer than a window, or there are more than ``SYMBOLS`` kinds of characters.
+    """
+    if len(text.symbols) > SYMBOLS:
+        raise DataError(f"Text {text.name} must have at most {SYMBOLS} kinds of characters, not {len(text.symbols)}")
+    x, y, split = [], [], []
+    for place, name in enumerate(SPLITS):
+        symbols = text.part(name)
+        if len(symbols) <= LENGTH:
+            raise DataError(f"Part {name} of text {text.name} must be over {LENGTH} characters, not {len(symbols)}")
+        cut = sliding_window_view(symbols, LENGTH + 1)[:: LENGTH if name == "train" else LENGTH - WARM][: WINDOWS[name]]
+        following = cut[:, 1:].copy()
+        if name != "train":
+            following[:, :WARM] = -1
+        x.append(cut[:, :-1])
+        y.append(following)
+        split.append(np.full(len(cut), place))
+    return Dataset(
+        name=text.name,
+        x=np.eye(len(text.symbols), dtype=np.float32)[np.concatenate(x)],
+        y=np.concatenate(y),
+        split=np.concatenate(split),
+        symbols=text.symbols,
+    )

@@ -47,7 +47,9 @@ def train(
         network.
     """
     torch.manual_seed(config.seed)
-    scaling = Scaling.of(data.part("train")[0], data.alike)
+    scaling = (
+        Scaling.of(data.part("train")[0], data.alike) if data.symbols is None else Scaling.identity(data.x.shape[2])
+    )
     parts = {}
     for name in ("train", "val"):
         x, y = data.part(name)
@@ -130,6 +132,7 @@ def untrained(config: TrainConfig, data: Dataset) -> MlbNetwork:
         overlap=0 < data.hop < features,
         weight_bits=config.weight_bits,
         sums=config.adders if config.family in ADDERS else None,
+        one_hot=data.symbols is not None,
     )
 
 

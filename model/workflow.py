@@ -15,20 +15,29 @@ from model import bundle, golden
 from model.config import TrainConfig
 from model.data import Dataset
 from model.layers import MlbNetwork
-from model.run import Progress, predictions
+from model.run import Progress, predictions, said
 from model.spec import Datapath, FixedSpec, Folding, MlbDotSpec, MlbSpec, ReluSpec, StepSpec, Weight, of_layer
 from model.training import train
 
 
-def golden_labels(b: bundle.Bundle, batch: int = 100) -> np.ndarray:
-    """Classes that the golden function gives the test samples."""
-    parts = [golden.run(b.network, b.weights, b.samples[i : i + batch]).label for i in range(0, len(b.samples), batch)]
+def golden_logits(b: bundle.Bundle, batch: int = 100) -> np.ndarray:
+    """Logits that the golden function gives the test samples, as stored integers."""
+    parts = [golden.run(b.network, b.weights, b.samples[i : i + batch]).logits for i in range(0, len(b.samples), batch)]
     return np.concatenate(parts)
 
 
 def accuracy(labels: np.ndarray, truth: np.ndarray) -> float:
-    """Share of equal labels, 0 to 1."""
-    return float(np.mean(labels == truth[: len(labels)]))
+    """Share of equal labels, 0 to 1, where there is a true one."""
+    truth = truth[: len(labels)]
+    return float(np.mean((labels == truth)[truth >= 0]))
+
+
+def bits_each(logits: np.ndarray, truth: np.ndarray) -> float:
+    """How many bits a true label costs with the probabilities that the logits stand for, where there is one."""
+    logits, truth = logits[truth >= 0].astype(np.float64), truth[truth >= 0]
+    logits = logits - logits.max(-1, keepdims=True)
+    chosen = np.take_along_axis(logits, truth[:, None], -1)[:, 0]
+    return float(np.mean(np.log2(np.exp(logits).sum(-1)) - chosen / np.log(2)))
 
 
 def train_to_bundle(
@@ -60,7 +69,8 @@ def train_to_bundle(
     x, y = data.part("test")
     scaled = torch.from_numpy(trained.scaling.apply(x))
     plain = torch.from_numpy(trained.float_scaling.apply(x)).float()
-    float_test = accuracy(predictions(trained.float_network, plain).numpy(), y)
+    float_logits = said(trained.float_network, plain).numpy()
+    float_test = accuracy(float_logits.argmax(-1), y)
     figures = {
         "family": config.family.value,
         "accuracy_float": float_test,
@@ -68,6 +78,8 @@ def train_to_bundle(
         "split_sizes": data.sizes,
         "seed": config.seed,
     }
+    if data.symbols is not None:
+        figures["bits_float"] = bits_each(float_logits, y)
     if trained.network is None:
         return {**figures, "seconds": round(time.monotonic() - start, 2), "bundle": None}
     made = bundle.make(
@@ -83,7 +95,8 @@ def train_to_bundle(
             settings=config.plain(),
         ),
     )
-    labels = golden_labels(made)
+    logits = golden_logits(made)
+    labels = logits.argmax(-1)
     evaluated = predictions(trained.network, scaled).numpy()
     if not np.array_equal(labels, evaluated):
         raise AssertionError(
@@ -96,6 +109,9 @@ def train_to_bundle(
         float_test=float_test,
         golden_test=accuracy(labels, y),
     )
+    if data.symbols is not None:
+        figures["bits_golden"] = bits_each(logits * 2.0**-made.network.logit_format.frac, y)
+        metrics.update(float_bits=figures["bits_float"], golden_bits=figures["bits_golden"])
     if trained.unaware is not None:
         figures |= _without_training(trained.unaware, config, scaled, y)
         metrics.update(exact_val=trained.validation["exact"])
@@ -205,4 +221,5 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
         **{f"{kind}_per_step": number for kind, number in operations.items()},
         "test_sequences": len(b.labels),
         "steps": int(b.samples.shape[1]),
+        "symbols": b.design.symbols,
     }

@@ -28,7 +28,7 @@ from rtl.unit import Unit
 
 
 class DenseLayer(Unit):
-    """``logits = w^ h^ + b^``, of the last step or summed over all steps, and their argmax.
+    """``logits = w^ h^ + b^`` of a step, or summed over all steps, and their argmax.
 
     One class after the other, each in ``h_beats`` cycles; the logits lie in a register that is shifted by
     one class each time. A tie goes to the lowest index.

@@ -28,9 +28,10 @@ class Network(Unit):
     the last. The dense layer turns the h of the last one, which begins its next step after that.
 
     Latency and throughput: ``Schedule.sequence_cycles(steps)`` cycles from the first x_t being taken until
-    the result is valid, if no sequence before is left inside; ``Schedule.result_cycles`` for sequences that follow at
-    once. Numbers: those of :func:`model.golden.run`. ``rst`` is synchronous; it only reaches the sequencers, which then
-    clear the layers for a new sequence in one cycle.
+    the (last) result is valid, if no sequence before is left inside; ``Schedule.result_cycles`` for sequences that
+    follow at once. With ``Pool.EACH`` every step has a result, and the last layer waits until it is taken. Numbers:
+    those of :func:`model.golden.run`. ``rst`` is synchronous; it only reaches the sequencers, which then clear the
+    layers for a new sequence in one cycle.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ class Network(Unit):
     Ports
     -----
     i : In, stream of {x: features numbers of the input format, last: the sequence ends here}
-    o : Out, stream of {label, logits: classes numbers of ``logit_format``}, one a sequence
+    o : Out, stream of {label, logits: classes numbers of ``logit_format``}, one a sequence; with ``Pool.EACH`` one a
+        step, and a field more, last: the sequence ends here
     w : In, stream of ``LOAD_WIDTH`` bits, with ``LOAD`` only
     """
 
@@ -75,6 +77,7 @@ class Network(Unit):
             {
                 "label": range(classes),
                 "logits": data.ArrayLayout(shape_of(network.logit_format), classes),
+                **({"last": 1} if network.dense.pool is Pool.EACH else {}),
             }
         )
         ports = {"i": In(stream.Signature(sample)), "o": Out(stream.Signature(result))}
@@ -89,6 +92,7 @@ class Network(Unit):
     def build(self) -> Module:
         m = Module()
         *below, s = self.spec.layers
+        pool = self.spec.network.dense.pool
         loader = self._loader(m)
         stages = [LayerStage(layer, constants) for layer, constants in zip(below, self.constants, strict=False)]
         hold = Signal()  # no sample is taken
@@ -114,6 +118,8 @@ class Network(Unit):
         if loader:
             m.d.comb += hold.eq((stages[0].between if stages else between) & self.w.valid)
         last = Signal(reset_less=True)
+        if pool is Pool.EACH:
+            m.d.comb += self.o.payload.last.eq(last)
         with m.FSM():
             with m.State("RESTART"):  # after a reset; the data registers themselves have none
                 m.d.comb += [lstm.restart.eq(1), dense.restart.eq(1)]
@@ -136,21 +142,23 @@ class Network(Unit):
                 counter.run(m, lstm.beat, 0, "STEP_END")
             with m.State("STEP_END"), m.If(lstm.done):
                 m.next = "DENSE"
-                if self.spec.network.dense.pool is Pool.LAST:
+                if pool is Pool.LAST:
                     with m.If(~last):
                         m.next = "LOAD"
             with m.State("DENSE"):
                 counter.run(m, dense.beat, 1, "DENSE_END")
             with m.State("DENSE_END"), m.If(dense.done):
-                m.next = "LOAD"
-                with m.If(last):
-                    m.next = "RESULT"
+                m.next = "RESULT"
+                if pool is Pool.MEAN:
+                    with m.If(~last):
+                        m.next = "LOAD"
             with m.State("RESULT"):
                 m.d.comb += self.o.valid.eq(1)
                 with m.If(self.o.ready):
-                    m.d.comb += [lstm.restart.eq(1), dense.restart.eq(1)]
-                    m.d.sync += between.eq(1)
                     m.next = "LOAD"
+                    with m.If(last):
+                        m.d.comb += [lstm.restart.eq(1), dense.restart.eq(1)]
+                        m.d.sync += between.eq(1)
         return m
 
     def _loader(self, m: Module) -> WeightLoader | None:

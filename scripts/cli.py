@@ -15,6 +15,7 @@ from scripts.synth import synth
 from scripts.table import tables
 from scripts.train import train
 from scripts.units import units
+from scripts.write import write
 
 app = typer.Typer(
     name="xnorforge",
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Low-bit recurrent networks from training to checked hardware. Begin with: xnorforge train --data digits",
 )
-for subcommand in (train, generate, simulate, synth, rom, info, units, quantize, retrain, check):
+for subcommand in (train, generate, simulate, write, synth, rom, info, units, quantize, retrain, check):
     app.command()(subcommand)
 app.add_typer(tables, name="table")
 

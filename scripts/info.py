@@ -33,6 +33,12 @@ def saturating(loaded: Bundle, count: int) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def metric(name: str, value: float) -> tuple[str, str]:
+    """A figure of training, for people."""
+    kind = name.replace("_", ", ")
+    return (kind, f"{value:.3f} a character") if name.endswith("_bits") else (kind, percent(value))
+
+
 @command
 def info(
     bundle: BundlePath,
@@ -54,20 +60,27 @@ def info(
     cycles = schedule.result_cycles(about["steps"], about["test_sequences"])
     bits = "".join(f", weights of {each} bits" for each in about["bits_of_a_weight"])
     kinds = [kind for kind in OPERATIONS if about[f"{kind}_per_step"] or kind in ("xnor_operations", "multiplications")]
+    each = about["pool"] == "each"
     sizes = " -> ".join(map(str, (about["features"], *about["hidden"])))
     table(
         f"Bundle {bundle}",
         [
             (
                 "network",
-                f"{about['kind']} {sizes}, dense -> {about['classes']} on the {about['pool']} "
+                f"{about['kind']} {sizes}, dense -> {about['classes']} on "
+                f"{about['pool'] if each else 'the ' + about['pool']} "
                 f"hidden state, {about['family']} ({about['activation_levels']},{about['weight_levels']}){bits}",
             ),
+            *([("symbols", repr(about["symbols"]))] if about["symbols"] else []),
             ("trained on", f"{about['data']}, seed {about['settings']['seed']}"),
-            *((name.replace("_", ", "), percent(value)) for name, value in about["metrics"].items()),
+            *(metric(name, value) for name, value in about["metrics"].items()),
             ("built as", built_as(schedule)),
             ("cycles a step", schedule.step_cycles),
-            ("cycles a sequence", f"{cycles[0]} of {about['steps']} steps; {cycles[-1]:,} for all that follow at once"),
+            (
+                "cycles a sequence",
+                f"{schedule.sequence_cycles(about['steps'])} of {about['steps']} steps; "
+                f"{cycles[-1]:,} for all that follow at once",
+            ),
             *((f"{kind.replace('_', ' ')} a step", f"{about[f'{kind}_per_step']:,}") for kind in kinds),
             ("test samples", f"{about['test_sequences']} sequences"),
         ],

@@ -80,7 +80,7 @@ def simulate(
             stall=stall,
             seed=seed,
             waves=waves,
-            on_progress=lambda done: status.update(f"{what}, {done} done"),
+            on_progress=lambda done: status.update(f"{what}, {done} results"),
         )
     seconds = time.monotonic() - start
     built = result.cycles / result.total_s
@@ -94,7 +94,7 @@ def simulate(
         "accuracy_golden": accuracy(result.golden_labels, loaded.labels),
         "cycles": result.cycles,
         "cycles_per_sequence": result.cycles_per_sequence,
-        "cycles_per_sequence_predicted": predicted[0],
+        "cycles_per_sequence_predicted": schedule.sequence_cycles(samples.shape[1]),
         "cycles_of_all": result.result_cycles[-1],
         "cycles_of_all_predicted": predicted[-1],
         "cycles_per_step": schedule.step_cycles,
@@ -120,7 +120,8 @@ def simulate(
                 ("cycles", f"{result.cycles:,}"),
                 (
                     "cycles a sequence",
-                    f"{result.cycles_per_sequence or 'varying (stalls)'}; by the formula {predicted[0]}",
+                    f"{result.cycles_per_sequence or 'varying (stalls)'}; "
+                    f"by the formula {figures['cycles_per_sequence_predicted']}",
                 ),
                 (
                     "first sample to last result",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -91,13 +91,18 @@ def load_data(source: str, family: Family, data_root: Path | None, snr: float | 
     return load(source, data_root)
 
 
+def bits_of(result: dict[str, Any], network: str) -> str:
+    """Of text, the bits a character."""
+    return f", {result[f'bits_{network}']:.3f} bits a character" if f"bits_{network}" in result else ""
+
+
 @command
 def train(
     data: Annotated[
         str,
         typer.Option(
             help="digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands, or a file ending in .npz; "
-            "of mlp also mnist and cifar10_subset."
+            "of mlp also mnist and cifar10_subset; with --pool each shakespeare, or a text ending in .txt."
         ),
     ] = "digits",
     snr: Annotated[
@@ -128,7 +133,7 @@ def train(
     epochs_adders: Annotated[
         int, typer.Option(help="Epochs of blstm and fixed under --adders, after --epochs with exact ones.")
     ] = TrainConfig.epochs_adders,
-    pool: Annotated[Pool, typer.Option(help="Hidden state the dense layer reads.")] = Pool.LAST,
+    pool: Annotated[Pool, typer.Option(help="Hidden state the dense layer reads; each: a result a step.")] = Pool.LAST,
     batch: Annotated[int, typer.Option(help="Sequences a step.")] = 32,
     rate: Annotated[float, typer.Option(help="Largest learning rate of the network for hardware.")] = 1e-2,
     rate_adders: Annotated[
@@ -227,7 +232,7 @@ def train(
         return emit_json(result)
     sizes = ", ".join(f"{name} {size}" for name, size in dataset.sizes.items())
     kind = "MLP" if family is Family.MLP else "LSTM"
-    rows = [(f"float {kind}, test", percent(result["accuracy_float"]))]
+    rows = [(f"float {kind}, test", percent(result["accuracy_float"]) + bits_of(result, "float"))]
     if family is not Family.FLOAT:
         level_text = f" ({activation},{weight})" if family in LEVELS else ""
         if family in STEPPED:
@@ -236,7 +241,8 @@ def train(
             rows.append((f"{NAMES[family]}{level_text} with exact adders, test", percent(result["accuracy_exact"])))
             level_text += f" trained through {config.adders.width}-bit adders"
             rows.append((f"the same on {config.adders.width}-bit adders, test", percent(result["accuracy_unaware"])))
-        rows.append((f"{NAMES[family]}{level_text}, test", percent(result["accuracy_golden"])))
+        golden = percent(result["accuracy_golden"]) + bits_of(result, "golden")
+        rows.append((f"{NAMES[family]}{level_text}, test", golden))
         rows.append(("datapath", result["datapath"]))
     rows.append(("time", f"{result['seconds']:.0f} s"))
     rows.append(("bundle", result["bundle"] or "none: a float LSTM has no hardware"))

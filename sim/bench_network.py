@@ -16,6 +16,7 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
+from model.writing import Writing
 from sim import job
 
 
@@ -27,6 +28,7 @@ async def record(dut) -> None:
     recorder = Recorder(dut, settings, arrays)
     source = Source(dut, "i", vectors["payloads"], settings)
     load = Source(dut, "w", vectors["load"], settings)
+    writer = Writer(source, settings, arrays) if settings["writing"] else None
     memories = Memories(dut, settings["memories"])
     sink = Sink(dut, settings, arrays)
     Clock(dut.clk, 10, unit="ns").start()
@@ -51,17 +53,20 @@ async def record(dut) -> None:
             assert not loading, f"i.ready must be low until all weights are loaded, not high in cycle {cycle}"
             moved = True
         moved |= sink.sample(cycle)
+        if writer:
+            writer.follow(sink.count)
         await RisingEdge(dut.clk)
         cycle, idle = cycle + 1, 0 if moved else idle + 1
     nanoseconds = int(1e9 * (time.process_time() - start))
-    arrays["taken"][:] = source.taken[:: settings["steps"]]
+    taken = source.taken[:: settings["steps"]]
+    arrays["taken"][: len(taken)] = taken
     job.save(**arrays, cycles=np.array(cycle), nanoseconds=np.array(nanoseconds))
 
 
 class Source:
     """Drives a stream: waits at random before a payload if asked to, then holds it until it is taken.
 
-    The design need not have the stream if there are no payloads.
+    The design need not have the stream if there are no payloads. ``order`` says which come, all of them if not told.
     """
 
     def __init__(self, dut: Any, name: str, payloads: np.ndarray, settings: dict[str, Any]) -> None:
@@ -69,12 +74,13 @@ class Source:
         if self._payloads:
             self._port = {part: getattr(dut, f"{name}__{part}") for part in ("valid", "payload", "ready")}
         self._stall, self._random = settings["stall"], job.stalls(settings["seed"], name)
-        self._next, self._valid = 0, False
-        self.taken = np.full(len(payloads), -1, np.int64)  #: cycle in which each was
+        self._valid = False
+        self.order = list(range(len(payloads)))
+        self.taken: list[int] = []  #: cycle in which each was
 
     @property
     def complete(self) -> bool:
-        return self._next == len(self._payloads)
+        return len(self.taken) == len(self.order)
 
     def idle(self) -> None:
         if self._payloads:
@@ -83,7 +89,7 @@ class Source:
     def drive(self) -> None:
         if not self.complete and not self._valid and self._random.random() >= self._stall:
             self._valid = True
-            self._port["payload"].value = self._payloads[self._next]
+            self._port["payload"].value = self._payloads[self.order[len(self.taken)]]
             self._port["valid"].value = 1
         elif not self._valid:
             self.idle()
@@ -92,9 +98,39 @@ class Source:
         """Whether a payload is taken at the end of this cycle."""
         if not (self._valid and self._port["ready"].value == 1):
             return False
-        self.taken[self._next] = cycle
-        self._next, self._valid = self._next + 1, False
+        self.taken.append(cycle)
+        self._valid = False
         return True
+
+
+class Writer:
+    """Gives a source the prompt, then each symbol that it chooses by a result; see :class:`model.writing.Writing`.
+
+    Payloads are two a symbol: within a sequence, and at its end.
+    """
+
+    def __init__(self, source: Source, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        self._writing = Writing(**settings["writing"])
+        self._choose = self._writing.chooser(settings["logit_frac"])
+        self._source, self._logits, self._written = source, arrays["logits"][0], arrays["written"]
+        self._seen = 0
+        source.order = []
+        for symbol in self._writing.prompt:
+            self._give(symbol)
+
+    def _give(self, symbol: int) -> None:
+        ends = len(self._source.order) == self._writing.steps - 1
+        self._source.order.append(2 * symbol + ends)
+
+    def follow(self, results: int) -> None:
+        """Look at what results there are."""
+        if results == self._seen:
+            return
+        self._seen, place = results, results - len(self._writing.prompt)
+        if place >= 0:
+            self._written[place] = self._choose(self._logits[results - 1])
+            if results < self._writing.steps:
+                self._give(int(self._written[place]))
 
 
 class Memories:
@@ -124,13 +160,14 @@ class Sink:
     def __init__(self, dut: Any, settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         self._dut, self._stall = dut, settings["stall"]
         self._random = job.stalls(settings["seed"], "o")
-        self._count, self._cycles, self._progress = 0, arrays["cycle_logits"], Path(settings["progress"])
+        self._cycles, self._progress = arrays["cycle_logits"].reshape(-1), Path(settings["progress"])
+        self.count = 0  #: results that were taken
         self._fields = Fields(dut, settings["results"], arrays, len(self._cycles))
         self._ready, self._waiting = False, None
 
     @property
     def complete(self) -> bool:
-        return self._count == len(self._cycles)
+        return self.count == len(self._cycles)
 
     def drive(self) -> None:
         self._ready = bool(self._random.random() >= self._stall)
@@ -144,12 +181,12 @@ class Sink:
         payload = job.stored(self._dut.o__payload, signed=False)
         assert self._waiting in (None, payload), f"o.payload must hold until o.ready, not change in cycle {cycle}"
         if self._waiting is None:
-            self._cycles[self._count] = cycle
+            self._cycles[self.count] = cycle
         self._waiting = None if self._ready else payload
         if self._ready:
-            self._fields.record(self._count, 0)
-            self._count += 1
-            self._progress.write_text(f"{self._count}\n")
+            self._fields.record(self.count, 0)
+            self.count += 1
+            self._progress.write_text(f"{self.count}\n")
         return True
 
 

@@ -166,7 +166,7 @@ struct Source {
 // Takes results from stream o, ready at random if asked to; checks that a waiting result holds still.
 struct Sink {
     Vmodel& model;
-    int64_t sequences, *cycles;
+    int64_t *cycles;
     std::vector<Field> values;
     std::string progress;
     Stalls stalls;
@@ -202,7 +202,7 @@ void run(Settings& s) {
     Design design;
     auto& model = design.model;
     design.top = s.word("top");
-    auto sequences = s.number("sequences"), steps = s.number("steps");
+    auto sequences = s.number("sequences"), steps = s.number("steps"), results = s.number("results");
     auto patience = s.number("patience"), bytes = s.number("bytes"), size = s.number("size");
     if (bytes < int64_t(sizeof model.i___05Fpayload)) fail("A sample must fill i.payload");
     auto rows = mapped<uint8_t>(s.word("samples"), size_t(sequences * steps * bytes), false);
@@ -213,7 +213,7 @@ void run(Settings& s) {
     auto limit = s.next<uint64_t>("stall");
     Stalls at_source(s, limit), at_sink(s, limit);
     Source source{model, rows, sequences * steps, bytes, steps, taken, at_source};
-    Sink sink{model, sequences, ready, fields(s, design, observed), progress, at_sink};
+    Sink sink{model, ready, fields(s, design, observed), progress, at_sink};
     std::vector<Stage> stages;
     for (auto n = s.number("stages"); n > 0; --n) {
         auto name = s.word("stage");
@@ -231,7 +231,7 @@ void run(Settings& s) {
     model.rst = 0;
     int64_t cycle = 0, idle = 0;
     const auto start = std::clock();
-    while (sink.count < sequences && idle < patience) {
+    while (sink.count < results && idle < patience) {
         source.drive();
         sink.drive();
         model.clk = 0, model.eval();

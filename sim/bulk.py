@@ -93,8 +93,9 @@ def _words(
 ) -> Iterator[str]:
     """The settings file, in the order in which ``sim/bulk.cpp`` reads it."""
     (sequences,) = places["taken"][1]
+    results = math.prod(places["cycle_logits"][1])
     yield f"top {top}"
-    yield f"sequences {sequences} steps {settings['steps']}"
+    yield f"sequences {sequences} steps {settings['steps']} results {results}"
     yield f"patience {settings['patience']} bytes {row_bytes} size {size}"
     yield f"samples {folder / 'samples.bin'}\nobserved {folder / 'observed.bin'}\nprogress {folder / PROGRESS}"
     yield from (f"{name} {places[name][0]}" for name in ("taken", "cycle_logits", "cycles", "nanoseconds"))
@@ -103,7 +104,7 @@ def _words(
         state = job.stalls(settings["seed"], stream).bit_generator.state["state"]
         for number in (state["state"], state["inc"]):
             yield f"high {number >> 64} low {number & (1 << 64) - 1}"
-    yield from _fields(settings["results"], places, sequences)
+    yield from _fields(settings["results"], places, results)
     yield f"stages {len(settings['stages'])}"
     for stage in settings["stages"]:
         cycles = places[f"cycle_{stage['name']}"][0]

@@ -48,10 +48,10 @@ class Result:
     """The outcome of a simulation; ``labels`` are those of the Verilog, ``golden_labels`` what they should be.
 
     ``cycles`` counts from reset to the last result, a load of weights included; ``cycles_per_sequence`` from the
-    first sample being taken to the result being valid, of the first sequence, which finds the hardware empty (None with
-    stalls); ``result_cycles`` from then to each result. ``run_s`` are the
-    seconds of processor time (of one core) that the cycles took, ``total_s`` those that passed with building (unless
-    that was done before) and start.
+    first sample being taken to the (last) result being valid, of the first sequence, which finds the hardware empty
+    (None with stalls); ``result_cycles`` from then to each result. ``run_s`` are the seconds of processor time (of one
+    core) that the cycles took, ``total_s`` those that passed with building (unless that was done before) and start.
+    ``written`` are the symbols of a text that was written, by number.
     """
 
     sequences: int
@@ -65,6 +65,7 @@ class Result:
     result_cycles: list[int]
     run_s: float
     total_s: float
+    written: NDArray[np.int64] | None = None
 
 
 def compare(
@@ -79,7 +80,8 @@ def compare(
         compared, differing = compared + expected.size, differing + len(wrong)
         if not len(wrong):
             continue
-        cycles = _cycles_of(observed[value.cycles], expected.shape, value, schedule).ravel()[wrong]
+        cycles_seen = observed[value.cycles]
+        cycles = _cycles_of(cycles_seen, expected.shape, value, schedule).ravel()[wrong]
         seen = np.where(cycles < 0, np.iinfo(np.int64).max, cycles)
         place = int(wrong[np.argmin(seen)])
         key = (int(seen.min()), order, place)
@@ -89,12 +91,13 @@ def compare(
                 _difference(
                     value,
                     np.unravel_index(place, expected.shape),
+                    cycles_seen.ndim > 1,
                     int(expected.flat[place]),
                     int(got.flat[place]),
                     int(seen.min()),
                 ),
             )
-    spent = observed["cycle_logits"] - observed["taken"][0]
+    spent = (observed["cycle_logits"] - observed["taken"][0]).reshape(len(golden.label), -1)
     return Result(
         sequences=len(golden.label),
         compared=compared,
@@ -103,10 +106,11 @@ def compare(
         labels=observed["label"],
         golden_labels=golden.label,
         cycles=int(observed["cycles"]),
-        cycles_per_sequence=None if stall else int(spent[0]),
-        result_cycles=spent.tolist(),
+        cycles_per_sequence=None if stall else int(spent[0, -1]),
+        result_cycles=spent.ravel().tolist(),
         run_s=int(observed["nanoseconds"]) / 1e9,
         total_s=total_s,
+        written=observed.get("written"),
     )
 
 
@@ -115,22 +119,25 @@ def _cycles_of(
 ) -> NDArray[np.int64]:
     """The cycle of every number: stages record one a group of units."""
     if value.layer is None:
-        return np.broadcast_to(cycles.reshape(-1, *(1,) * (len(shape) - 1)), shape)
+        return np.broadcast_to(cycles.reshape(*cycles.shape, *(1,) * (len(shape) - cycles.ndim)), shape)
     if value.name == "x":
         return np.broadcast_to(cycles[:, :, :1], shape)
     units = np.repeat(cycles, schedule.layers[value.layer].pe, axis=2)[:, :, : shape[-1]]
     return np.broadcast_to(units[:, :, None, :] if len(shape) == 4 else units, shape)
 
 
-def _difference(value: probes.Value, place: tuple[Any, ...], expected: int, got: int, cycle: int) -> Difference:
+def _difference(
+    value: probes.Value, place: tuple[Any, ...], of_step: bool, expected: int, got: int, cycle: int
+) -> Difference:
     at = [int(i) for i in place]
+    within = at[2:] if of_step else at[1:]
     return Difference(
         value=value.name,
         sequence=at[0],
-        step=None if value.layer is None else at[1],
+        step=at[1] if of_step else None,
         layer=value.layer,
-        unit=at[-1] if len(at) > 1 else None,
-        gate=GATES[at[2]] if len(at) == 4 else None,
+        unit=within[-1] if within else None,
+        gate=GATES[within[0]] if len(within) == 2 else None,
         expected=expected,
         got=None if got == UNKNOWN else got,
         cycle=cycle if cycle < np.iinfo(np.int64).max else None,

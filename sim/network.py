@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from model.golden import run
 from model.spec import MemoryImage, Schedule, Weights, load_stream, memory_images
+from model.writing import Writing
 from rtl.network import Network
 from rtl.rom_files import beside, write_all
 from rtl.verilog import emit
@@ -36,6 +37,19 @@ PUBLIC = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Feedback:
+    """Text to write, and the sample of each symbol, stored integers of shape (symbols, features)."""
+
+    writing: Writing
+    alphabet: NDArray[np.int64]
+
+    @property
+    def payloads(self) -> NDArray[np.int64]:
+        """Each symbol as a sequence of two steps: within a text, and at its end."""
+        return np.repeat(self.alphabet[:, None], 2, 1)
+
+
 def simulate(
     schedule: Schedule,
     weights: Weights,
@@ -50,6 +64,7 @@ def simulate(
     waves: bool = False,
     timeout_s: float = 3600,
     on_progress: Progress = None,
+    feedback: Feedback | None = None,
 ) -> Result:
     """Run ``samples`` (sequences, steps, features) through the Verilog and compare every named value it computes.
 
@@ -63,7 +78,10 @@ def simulate(
     stall
         Probability that a stream waits, each cycle, on either side.
     on_progress
-        Called now and then with the number of sequences that are done.
+        Called now and then with the number of results that are there.
+    feedback
+        Text that is written: behind the prompt the bench makes x_t+1 of result t. ``samples``, one sequence, are what
+        the golden function writes.
 
     Raises
     ------
@@ -75,6 +93,8 @@ def simulate(
             raise SimulationError("Waves must be recorded with icarus or verilator, not 'bulk'")
         if storage in (WeightStorage.LOAD, WeightStorage.EXTERNAL):
             raise SimulationError(f"Weights must be const, rom or readmemh for simulator bulk, not {storage.value!r}")
+        if feedback:
+            raise SimulationError("Text must be written with icarus or verilator, not 'bulk'")
     golden, images = run(schedule.network, weights, samples), memory_images(schedule, weights)
     contents = beside(images, storage)
     if verilog is None:
@@ -94,6 +114,7 @@ def simulate(
         waves=waves,
         timeout_s=timeout_s,
         on_progress=on_progress,
+        feedback=feedback,
     )
     return compare(golden, observed, schedule, stall, time.perf_counter() - start)
 
@@ -112,10 +133,12 @@ def observe(
     waves: bool = False,
     timeout_s: float = 3600,
     on_progress: Progress = None,
+    feedback: Feedback | None = None,
 ) -> dict[str, NDArray[np.int64]]:
     """The arrays of :func:`sim.probes.arrays` as the Verilog gives them, the same for every simulator.
 
-    And ``cycles`` from reset to the last result, and ``nanoseconds``, the processor time they took.
+    And ``cycles`` from reset to the last result, and ``nanoseconds``, the processor time they took; where text is
+    written, ``written``, the numbers of its symbols behind the prompt.
 
     Parameters
     ----------
@@ -125,8 +148,11 @@ def observe(
         See :func:`simulate`.
     """
     sequences, steps, _ = samples.shape
+    written = {"written": ((feedback.writing.count,), -1)} if feedback else {}
     settings: dict[str, Any] = {
-        "arrays": probes.arrays(schedule, sequences, steps),
+        "arrays": probes.arrays(schedule, sequences, steps) | written,
+        "writing": feedback.writing.plain() if feedback else None,
+        "logit_frac": schedule.network.logit_format.frac,
         "stages": [asdict(stage) for stage in probes.stages(schedule)],
         "results": [asdict(field) for field in probes.results(schedule)],
         "steps": steps,
@@ -144,7 +170,7 @@ def observe(
         folder=folder,
         public=PUBLIC,
         vectors={
-            "payloads": probes.payloads(schedule, samples),
+            "payloads": probes.payloads(schedule, samples if feedback is None else feedback.payloads),
             "load": np.array(load, "<u4").view(np.uint8).reshape(-1, 4),
         },
         settings=settings,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.golden import Trace
-from model.spec import GATES, Format, LayerSchedule, LstmSchedule, ReluSchedule, Schedule, of_layer
+from model.spec import GATES, Format, LayerSchedule, LstmSchedule, Pool, ReluSchedule, Schedule, of_layer
 from sim.job import UNKNOWN
 
 #: Which pipeline stage shows a value of an LSTM layer, if the datapath computes it; those of one stage are in order.
@@ -27,7 +27,7 @@ STAGE = {
     "h": "hidden_valid",
 }
 RELU_STAGE = {"x": "x_valid", "z": "hidden_valid", "h": "hidden_valid"}  #: the same of a layer with ReLU
-RESULTS = ("logits", "label")  #: values of a sequence, recorded when its result is taken
+RESULTS = ("logits", "label", "last")  #: of a sequence or a step, recorded when the result is taken; last of steps only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Field:
     Parameters
     ----------
     array, place, stride
-        It is element ``place`` of the row of its step (of its sequence, for results) when the first group of
+        It is element ``place`` of the row of its step (of its result, for results) when the first group of
         units is there, and ``stride`` further on for every later group.
     signal, low, width, signed
         Path below the top module, lowest bit, number of bits, whether in two's complement.
@@ -99,7 +99,8 @@ def computed(schedule: Schedule) -> tuple[Value, ...]:
         for name, stage in (RELU_STAGE if isinstance(s, ReluSchedule) else STAGE).items()
         if name not in schedule.datapath.uncomputed
     ]
-    return (*layers, *(Value(name=name, layer=None) for name in RESULTS))
+    each = schedule.network.dense.pool is Pool.EACH
+    return (*layers, *(Value(name=name, layer=None) for name in RESULTS if each or name != "last"))
 
 
 def stages(schedule: Schedule) -> tuple[Stage, ...]:
@@ -162,7 +163,9 @@ def results(schedule: Schedule) -> tuple[Field, ...]:
     """The parts of the payload of stream ``o``."""
     classes, logit = schedule.network.dense.classes, schedule.network.logit_format
     label = max(1, (classes - 1).bit_length())
+    last = Field(array="last", place=0, signal="o__payload", width=1, signed=False, low=label + classes * logit.width)
     return (
+        *([last] if schedule.network.dense.pool is Pool.EACH else []),
         Field(array="label", place=0, signal="o__payload", width=label, signed=False),
         *(
             Field(
@@ -184,10 +187,12 @@ def arrays(schedule: Schedule, sequences: int, steps: int) -> dict[str, tuple[tu
     Named values are as in :class:`model.golden.Trace`; ``cycle_<stage>`` is the cycle in which a stage showed a
     group (in which a result was first valid), ``taken`` that in which a sequence's first sample was taken.
     """
-    results = {"label": (sequences,), "logits": (sequences, schedule.network.dense.classes)}
+    results = (sequences, *schedule.network.results(steps))
     found: dict[str, tuple[tuple[int, ...], int]] = {}
     for value in computed(schedule):
-        shape, each = results.get(value.name, ()), (sequences,)
+        shape, each = results, results
+        if value.name == "logits":
+            shape = (*results, schedule.network.dense.classes)
         if value.layer is not None:
             s = schedule.layers[value.layer]
             row = (s.layer.features,) if value.name == "x" else (s.layer.hidden,)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sim.simulators import SimulationError, SimulatorName, environment
 
-#: Called now and then with how much is done (sequences), if anybody wants to know.
+#: Called now and then with how much is done (results), if anybody wants to know.
 Progress = Callable[[int], None] | None
 
 INTERVAL_S = 0.5  #: between two looks at the progress

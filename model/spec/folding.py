@@ -251,18 +251,24 @@ class Schedule:
         return self.network.dense.classes * self.layers[-1].h_beats + self.DENSE_LATENCY
 
     def sequence_cycles(self, steps: int) -> int:
-        """Cycles from taking the first x_t of a sequence until its result is valid, if no stream ever waits.
+        """Cycles from taking the first x_t of a sequence until its (last) result is valid, if no stream ever waits.
 
         So it is for hardware that is empty to begin with, which that of one layer always is.
         """
-        return self.result_cycles(steps, 1)[0]
+        return self.result_cycles(steps, 1)[-1]
+
+    @property
+    def feedback_cycles(self) -> int:
+        """Cycles from result to result of ``Pool.EACH`` where x_t+1 is made of result t and taken a cycle after it."""
+        return self.sequence_cycles(1) + 1
 
     def result_cycles(self, steps: int, sequences: int) -> list[int]:
         """Cycles from taking the very first x_t until each result is valid; sequences follow at once.
 
         A layer below the last can take its next x_t when the layer above takes h_t from it, in the same cycle; the last
-        one when the dense layer has turned its h_t, and the result of a sequence was taken, in one cycle.
+        one when the dense layer has turned its h_t, and a result, if there is one, was taken, in one cycle.
         """
+        pool = self.network.dense.pool
         *below, last = (layer.step_cycles for layer in self.layers)
         free, results = [0] * len(self.layers), []  # the cycle from which on each layer can take its next x_t
         for step in range(steps * sequences):
@@ -270,9 +276,9 @@ class Schedule:
             for layer, cycles in enumerate(below):
                 taken = free[layer] = max(taken + cycles, free[layer + 1])
             free[-1] = taken + last
-            if ends or self.network.dense.pool is Pool.MEAN:
+            if ends or pool is not Pool.LAST:
                 free[-1] += self.dense_cycles
-            if ends:
+            if ends or pool is Pool.EACH:
                 results.append(free[-1])
                 free[-1] += 1
         return results

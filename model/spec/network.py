@@ -1,4 +1,4 @@
-"""The network: layers one above the other, and a dense layer on the last or mean hidden state of the uppermost."""
+"""The network: layers one above the other, and a dense layer on the last, the mean or every h of the uppermost."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ class Pool(StrEnum):
 
     LAST = "last"  #: the last one
     MEAN = "mean"  #: the mean over all steps; computed as the sum of the logits of every step
+    EACH = "each"  #: that of every step, which has a result of its own
 
 
 @dataclass(frozen=True, kw_only=True)
 class DenseSpec:
-    """The classifier: ``logits = w^ h^ + b^`` of the last step, or its sum over all steps.
+    """The classifier: ``logits = w^ h^ + b^`` of the last step, its sum over all steps, or that of each step.
 
     Parameters
     ----------
@@ -157,6 +158,10 @@ class NetworkSpec:
         """Format of a logit; holds for every sequence of at most ``max_steps`` steps."""
         bound = self.dense_dot.bound + (self.dense.b.bound << self.layers[-1].h.frac)
         return sum_format(bound * self._passes, self.dense_dot.frac)
+
+    def results(self, steps: int) -> tuple[int, ...]:
+        """Shape of the labels of a sequence: one, or one a step."""
+        return (steps,) if self.dense.pool is Pool.EACH else ()
 
     @property
     def _passes(self) -> int:

@@ -14,7 +14,7 @@ from model import image_data, text_data
 from model.classifier import FitConfig, augmented, digest
 from model.image_data import Images, part
 from model.stepsize.errors import StepSizeError
-from model.text_data import Text
+from model.text_data import LENGTH, WARM, Text
 from model.user_model import short
 
 BATCH = 250  #: images at once where nothing is learned
@@ -122,7 +122,7 @@ class TextTask:
     metric = "bits per character"
 
     def __init__(
-        self, text: Text, length: int = 100, warm: int = 50, windows: int | None = None, device: torch.device = CPU
+        self, text: Text, length: int = LENGTH, warm: int = WARM, windows: int | None = None, device: torch.device = CPU
     ) -> None:
         self.name, self.inputs, self.classes, self.device = text.name, 1, len(text.symbols), device
         self._length, self._warm = length, warm
@@ -199,8 +199,6 @@ def load(source: str, data_root: Path | None = None, device: torch.device = CPU)
     DataError
         If there is no such source or it cannot be used.
     """
-    if source == "shakespeare":
-        return TextTask(text_data.shakespeare(data_root), device=device)
-    if source.endswith(".txt"):
-        return TextTask(text_data.load(Path(source)), device=device)
+    if (text := text_data.named(source, data_root)) is not None:
+        return TextTask(text, device=device)
     return ImageTask(image_data.load(source, data_root), device=device)

@@ -24,7 +24,7 @@ from tests.sentences import is_one_sentence
 NAMES = (DESIGN, *FILES)
 
 
-def make(datapath: Datapath = Datapath.TABLE, **choice: Any) -> Bundle:
+def make(datapath: Datapath = Datapath.TABLE, symbols: str | None = None, **choice: Any) -> Bundle:
     """A bundle of a random network of 3 features, 5 hidden units and 3 classes."""
     network, x = random_network(batch=6, **choice)
     design = Design(
@@ -39,10 +39,12 @@ def make(datapath: Datapath = Datapath.TABLE, **choice: Any) -> Bundle:
             settings={"seed": 7, "rate": 0.01, "pool": "last"},
             metrics={"golden_test": 2 / 3},
         ),
+        symbols=symbols,
     )
-    return Bundle(
-        design=design, weights=network.weights(), samples=stored(network, x), labels=np.array([0, 1, 2, 2, 1, 0])
-    )
+    labels = np.array([0, 1, 2, 2, 1, 0])
+    if choice.get("pool") is Pool.EACH:
+        labels = np.stack([labels, labels, 2 - labels, 0 * labels - 1], 1)  # of four steps
+    return Bundle(design=design, weights=network.weights(), samples=stored(network, x), labels=labels)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +96,7 @@ def refusal(folder: Path) -> str:
         {},
         {"a": 5, "w": 1, "pool": Pool.MEAN, "hidden": 1, "datapath": Datapath.THRESHOLD},
         {"a": 1, "w": 4, "datapath": Datapath.ARITHMETIC},
+        {"a": 1, "w": 2, "pool": Pool.EACH, "symbols": "\n\u00e9\U0001f98a"},
     ],
 )
 def test_round_trip(tmp_path, choice):
@@ -219,7 +222,7 @@ def test_a_design_that_is_no_json_is_refused(folder, text):
 @pytest.mark.parametrize("text", ["[]", "1", "null", "{}", '{"schema_version": 2}', '{"schema_version": "3"}'])
 def test_a_design_of_another_schema_is_refused(folder, text):
     (folder / DESIGN).write_text(text)
-    assert refusal(folder).startswith(f"Bundle schema version of {folder / DESIGN} must be 4, not ")
+    assert refusal(folder).startswith(f"Bundle schema version of {folder / DESIGN} must be {SCHEMA_VERSION}, not ")
 
 
 def test_no_folder_is_refused(folder, tmp_path):
@@ -268,7 +271,7 @@ def fields(design: Any) -> list[tuple[Any, ...]]:
     return [p for p in paths(design) if isinstance(p[-1], str) and not (len(p) > 1 and p[-2] in (*FREE, "sha256"))]
 
 
-NULLABLE = (("sums",), ("sums", "width"), ("sums", "unit"))  #: ends of fields that may be null
+NULLABLE = (("symbols",), ("sums",), ("sums", "width"), ("sums", "unit"))  #: ends of fields that may be null
 
 
 def test_every_missing_field_is_named(either, tmp_path):
@@ -309,14 +312,14 @@ def test_an_unknown_field_is_named(folder, keys):
     rewrite(folder, lambda d: at(d, (*keys, "")).update(secret=1))
     where = ".".join(map(str, (*keys, "secret")))
     assert refusal(folder) == (
-        f"Bundle field {where} of {folder / DESIGN} must be one of schema version 4, and it is unknown"
+        f"Bundle field {where} of {folder / DESIGN} must be one of schema version {SCHEMA_VERSION}, and it is unknown"
     )
 
 
 #: path and value -> words of the refusal
 WRONG_VALUES: list[tuple[str, Any, str]] = [
     ("schema_version", 2, "schema version of"),
-    ("schema_version", 4.0, "field schema_version of"),
+    ("schema_version", float(SCHEMA_VERSION), "field schema_version of"),
     ("network.layers.0.x.factors.0", 0, "Scaling factor must be from 1 to 16777215, not 0"),
     ("network.layers.0.wh.2.factors.1", -5, "Scaling factor must be from 1 to 16777215, not -5"),
     ("network.dense.b.factors.0", 1 << 24, "Scaling factor must be from 1 to 16777215, not 16777216"),
@@ -347,6 +350,8 @@ WRONG_VALUES: list[tuple[str, Any, str]] = [
     ("network.dense.classes", 4, "Weights dense_w must be uint8 of shape (4, 5), not uint8 (3, 5)"),
     ("network.source.width", 3, "Samples must be from -4 to 3, not "),
     ("datapath", "auto", "Bundle field datapath of"),
+    ("symbols", "abc", "Symbols must go with a result a step, not with pool 'last'"),
+    ("symbols", 3, "Bundle field symbols of"),
     (
         "network.layers.0.overflow",
         "wrap",
@@ -476,6 +481,26 @@ def test_sums_that_could_leave_64_bits_are_refused(tmp_path):
     made.weights["wx_l0"][:] = 2**31 - 1  # type: ignore[index]
     with pytest.raises(ValueError, match=r"Sums z_l0 must be at most 2305843009213693951 in size, not 29514"):
         made.network.check_weights(made.weights)
+
+
+def test_results_of_steps_and_symbols(tmp_path):
+    """A label a step, or -1; as many symbols as features and classes, each another one."""
+    made, folder = make(pool=Pool.EACH, symbols="abc"), tmp_path / "bundle"
+    save(made, folder)
+    text = (folder / DESIGN).read_bytes()
+    for symbols, words in (
+        ("ab", "Symbols must be one a feature (3) and class (3), not 2 of 2 kinds"),
+        ("aba", "Symbols must be one a feature (3) and class (3), not 3 of 2 kinds"),
+    ):
+        rewrite(folder, lambda d, symbols=symbols: d.__setitem__("symbols", symbols))
+        assert words in refusal(folder)
+        (folder / DESIGN).write_bytes(text)
+    for labels, words in (
+        (made.labels[:, 0], "labels must be 6 x 4 from -1 to 2, not [0, 1, 2, 2]..."),
+        (changed(made.labels, -2), "labels must be 6 x 4 from -1 to 2, not [0, -2, 2, -1]..."),
+    ):
+        rewrite(folder, samples={"x": made.samples, "y": labels})
+        assert words in refusal(folder)
 
 
 WRONG_SAMPLES: dict[str, tuple[Callable[[Any, Any], dict[str, Any]], str]] = {

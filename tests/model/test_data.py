@@ -17,6 +17,7 @@ from tests.sentences import is_one_sentence
 
 X = np.linspace(-1, 1, 24 * 4 * 2).reshape(24, 4, 2)
 Y = np.arange(24) % 3
+STEPS = np.arange(24 * 4).reshape(24, 4) % 5  #: labels of steps
 WORDS = np.array(["train", "train", "train", "val", "test", "test"] * 4)
 
 
@@ -62,6 +63,16 @@ def test_npz(tmp_path):
     assert np.array_equal(data.x, X.astype(np.float32))
     assert np.array_equal(data.y, Y)
     assert min(data.sizes.values()) > 0
+
+
+def test_npz_with_a_label_a_step(tmp_path):
+    """-1 is a step without one; sequences are drawn into splits whatever their labels are."""
+    y = np.where(np.arange(4) == 3, -1, STEPS)
+    for more in ({}, {"split": WORDS}, {"group": np.arange(24) // 2}):
+        data = load(write(tmp_path, y=y, **more))
+        assert (data.y.tolist(), data.classes) == (y.tolist(), 5)
+        assert sum(data.sizes.values()) == 24
+        assert data.part("test")[1].shape == (data.sizes["test"], 4)
 
 
 @pytest.mark.parametrize("kind", ["U", "S"])
@@ -169,8 +180,15 @@ BAD_ARRAYS = {
     "no sequence": ({"x": X[:0], "y": Y[:0]}, "must be (sequences, steps, features), not (0, 4, 2)"),
     "no step": ({"x": X[:, :0]}, "not (24, 0, 2)"),
     "no feature": ({"x": X[:, :, :0]}, "not (24, 4, 0)"),
-    "too few labels": ({"y": Y[:-1]}, "Labels of PATH must be one a sequence (24), not (23,)"),
-    "labels of two dimensions": ({"y": Y[:, None]}, "must be one a sequence (24), not (24, 1)"),
+    "too few labels": ({"y": Y[:-1]}, "Labels of PATH must be one a sequence (24) or a step (24, 4), not (23,)"),
+    "labels of two dimensions": ({"y": Y[:, None]}, "must be one a sequence (24) or a step (24, 4), not (24, 1)"),
+    "labels below -1": ({"y": changed(STEPS, -2)}, "whole numbers from -1 to classes - 1, not -2"),
+    "no label at all": ({"y": 0 * STEPS - 1}, "Number of classes in data.npz must be at least 2, not 0"),
+    "a gap in the labels of steps": ({"y": 2 * STEPS}, "Labels of data.npz must be 0, 1, ... without a gap, not [0, 2"),
+    "no label in a split": (
+        {"y": np.where(WORDS[:, None] == "test", -1, STEPS), "split": WORDS},
+        "The test split of data.npz must not be empty",
+    ),
     "negative label": ({"y": changed(Y, -1)}, "whole numbers from 0 to classes - 1, not -1"),
     "fractional label": ({"y": changed(Y, 0.5)}, "whole numbers from 0 to classes - 1, not 0.5"),
     "NaN label": ({"y": changed(Y, np.nan)}, "whole numbers from 0 to classes - 1, not nan"),
@@ -273,8 +291,8 @@ def test_no_changed_byte_gives_other_data(tmp_path, bit):
 
 @pytest.mark.parametrize("source", ["nothing", "", "digits.csv", "BONN"])
 def test_unknown_sources_are_refused(source):
-    known = "digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands"
-    assert refusal(source) == f"Data must be {known} or a file ending in .npz, not {source!r}"
+    known = "digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands, shakespeare"
+    assert refusal(source) == f"Data must be {known} or a file ending in .npz or .txt, not {source!r}"
 
 
 FILES = {
@@ -317,7 +335,7 @@ def test_preset_files_of_other_contents_are_refused(tmp_path, x, y, words):
     [
         ({"split": np.zeros(24, np.int64)}, "The val split of mine must not be empty"),
         ({"y": Y[:-1]}, "Labels of mine must be one a sequence"),
-        ({"split": np.zeros(3, np.int64)}, "Labels of mine must be one a sequence"),
+        ({"split": np.zeros(3, np.int64)}, "Split of mine must be one a sequence (24), not (3,)"),
         ({"x": X.astype(np.float32)[0]}, "Samples of mine must be (sequences, steps, features)"),
         ({"y": Y - 1}, "Labels of mine must be 0, 1, ... without a gap"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from fractions import Fraction
 
 import numpy as np
@@ -129,7 +129,9 @@ def by_python_integers(network: NetworkSpec, weights: Weights, samples: np.ndarr
         ]
         for h in layers[-1]["h"]
     ]
-    return layers, [sum(each) for each in zip(*logits, strict=True)] if dense.pool is Pool.MEAN else logits[-1]
+    if dense.pool is Pool.MEAN:
+        return layers, [sum(each) for each in zip(*logits, strict=True)]
+    return layers, logits if dense.pool is Pool.EACH else logits[-1]
 
 
 @settings(max_examples=40)
@@ -204,7 +206,36 @@ def test_eval_equals_golden_in_every_named_value(choice, family):
     check("logits", trace.logits, spec.logit_format.frac)
     steps = x.shape[1] if spec.dense.pool is Pool.MEAN else 1
     assert np.allclose(logits.numpy() * steps, named["logits"].numpy(), rtol=1e-12, atol=0)
-    assert np.array_equal(logits.argmax(1).numpy(), trace.label)
+    assert np.array_equal(logits.argmax(-1).numpy(), trace.label)
+
+
+@settings(max_examples=20)
+@given(NETWORKS, FAMILIES | st.just({}), st.integers(1, 5))
+def test_golden_goes_on_where_it_was(choice, family, first):
+    """Steps in two runs give what they give in one, whatever the dense layer reads of them."""
+    network, x = random_network(**choice | family | {"steps": 6, "pool": Pool.EACH})
+    spec, weights, samples = network.spec(), network.weights(), stored(network, x)
+    whole, begun = run(spec, weights, samples), run(spec, weights, samples[:, :first])
+    rest = run(spec, weights, samples[:, first:], begun)
+    for name in ("logits", "label"):
+        parts = [getattr(trace, name) for trace in (begun, rest)]
+        assert np.array_equal(np.concatenate(parts, 1), getattr(whole, name))
+    for number, layer in enumerate(whole.layers):
+        for each in fields(layer):
+            parts = [getattr(trace.layers[number], each.name) for trace in (begun, rest)]
+            assert np.array_equal(np.concatenate(parts, 1), getattr(layer, each.name))
+    assert np.array_equal(whole.last, np.broadcast_to(np.arange(6) == 5, whole.label.shape))
+
+
+def test_a_result_a_step_is_that_of_the_sequence_until_there():
+    network, x = random_network(pool=Pool.EACH, steps=5)
+    spec, weights, samples = network.spec(), network.weights(), stored(network, x)
+    each = run(spec, weights, samples)
+    assert each.logits.shape == (len(x), 5, 3)
+    for step in range(5):
+        until = run(replace(spec, dense=replace(spec.dense, pool=Pool.LAST)), weights, samples[:, : step + 1])
+        assert np.array_equal(each.logits[:, step], until.logits)
+        assert np.array_equal(each.label[:, step], until.label)
 
 
 @settings(max_examples=20)

@@ -13,14 +13,15 @@ import torch
 
 from model import bundle, checkpoint, golden, run, training
 from model.config import TrainConfig, TrainingError
-from model.data import Dataset
+from model.data import Dataset, load
 from model.family import FACTOR_RULES, STEPPED, FactorRule, Family
 from model.layers import MlbNetwork
 from model.run import predictions
 from model.scaling import Scaling
 from model.spec import FixedSpec, Folding, MlbSpec, Pool, StepSpec, SumSpec
 from model.training import Trained, train, untrained
-from model.workflow import train_to_bundle
+from model.workflow import bits_each, train_to_bundle
+from model.writing import Writing, encode, write
 from tests.sentences import is_one_sentence
 
 CONFIG = TrainConfig(activation_levels=2, weight_levels=2, hidden=4, epochs_float=3, epochs=3, batch=8)
@@ -195,6 +196,94 @@ def test_every_family_is_trained(tmp_path, family):
                 assert family is not Family.B_LSTM or (quantity.factors, quantity.frac) == ((1,), 0)
                 assert family is not Family.MUBINN1 or len(set(quantity.factors)) == 2
     assert network.source.width == (32 if family is Family.FIXED32 else 8)
+
+
+def of_steps() -> Dataset:
+    """72 sequences whose steps are to be told their sum so far, below zero or not; some have no label."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(72, 5, 2)).astype(np.float32)
+    y = np.where(random.random((72, 5)) < 0.2, -1, x.sum(2).cumsum(1) > 0)
+    return dataclasses.replace(DATA, x=x, y=y)
+
+
+EACH = dataclasses.replace(CONFIG, pool=Pool.EACH, hidden=8)
+
+
+def test_every_step_is_learned(tmp_path):
+    config, steps = dataclasses.replace(EACH, epochs_float=40, epochs=40), of_steps()
+    figures = train_to_bundle(config, steps, tmp_path, FOLDING, silent)
+    b = bundle.load(tmp_path / "bundle")
+    assert np.array_equal(b.labels, steps.part("test")[1])
+    label = golden.run(b.network, b.weights, b.samples).label
+    scored = b.labels >= 0
+    assert figures["accuracy_golden"] == (label == b.labels)[scored].mean() > 0.7
+    assert figures["accuracy_float"] > 0.7
+
+
+def test_what_has_no_label_is_neither_learned_nor_scored(tmp_path):
+    """Other samples behind the last label of each sequence change no number."""
+    steps = of_steps()
+    steps = dataclasses.replace(steps, y=np.where(np.arange(5) < 3, np.abs(steps.y), -1))
+    other = dataclasses.replace(steps, x=np.where(np.arange(5)[:, None] < 3, steps.x, 1 - steps.x))
+    scaling = Scaling.identity(2)
+    found, right = [], 0.0
+    for number, each in enumerate((steps, other)):
+        config = dataclasses.replace(EACH, distill=0.0)
+        training_run = run.Run(config, each, tmp_path / str(number))
+        torch.manual_seed(0)
+        network = untrained(config, each)
+        x, y = torch.from_numpy(scaling.apply(each.x)).float(), torch.from_numpy(each.y)
+        loss = training_run._loss(network, x, y, None)
+        loss.backward()
+        gradient = network.masters["wh_l0"].grad
+        assert gradient is not None
+        found.append((loss.item(), gradient, run.score(network, x, y)))
+        right = (predictions(network, x)[:, :3] == y[:, :3]).double().mean().item()
+    assert found[0][0] == found[1][0] == pytest.approx(math.log(2), abs=0.3)
+    assert torch.allclose(found[0][1], found[1][1], rtol=1e-4, atol=1e-8)
+    assert found[0][2] == found[1][2] == right
+
+
+@pytest.mark.parametrize("family", Family)
+def test_text_is_learned(tmp_path, family):
+    """Each family says what follows better than the most frequent symbol does; in fixed point as well as in float."""
+    (tmp_path / "a.txt").write_text("abc " * 1200)
+    text = load(str(tmp_path / "a.txt"))
+    rule = FACTOR_RULES.get(family, (FactorRule.FREE,))[0]
+    config = dataclasses.replace(EACH, family=family, factors=rule, epochs_float=20, epochs=20)
+    figures = train_to_bundle(config, text, tmp_path / "run", FOLDING, silent)
+    assert figures["accuracy_float"] == 1
+    assert figures["bits_float"] < 0.8
+    if family is Family.FLOAT:
+        return
+    assert figures["accuracy_golden"] > 0.7
+    assert figures["bits_golden"] < 1
+    b = bundle.load(tmp_path / "run" / "bundle")
+    assert b.design.symbols == " abc"
+    assert b.design.provenance.metrics["golden_bits"] == figures["bits_golden"]
+    if family is Family.FIXED32:
+        assert figures["bits_golden"] == pytest.approx(figures["bits_float"], abs=1e-3)
+    (prompt,) = encode("b", " abc")
+    text = write(b.network, b.weights, bundle.alphabet(b), Writing(prompt=(prompt,), count=8))
+    if figures["accuracy_golden"] == 1:
+        assert "".join(" abc"[k] for k in text) == "bc abc ab"
+
+
+def test_bits_of_a_label():
+    """A label with probability 1/4 costs two bits, one without a label nothing."""
+    logits = np.log(np.array([[[0.25, 0.75], [0.5, 0.5]], [[0.75, 0.25], [0.1, 0.9]]])) + 1000
+    assert bits_each(logits, np.array([[0, 1], [1, -1]])) == pytest.approx((2 + 1 + 2) / 3)
+
+
+def test_labels_must_be_what_the_dense_layer_says(tmp_path):
+    for config, dataset, sentence in (
+        (CONFIG, of_steps(), "Pool must be each for mine, which has a label a step, not 'last'"),
+        (EACH, DATA, "Pool must be last or mean for mine, which has a label a sequence, not 'each'"),
+    ):
+        with pytest.raises(TrainingError) as caught:
+            train(config, dataset, tmp_path, silent)
+        assert str(caught.value) == sentence
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_steps_are_found_again_after_every_epoch(tmp_path):
@@ -435,6 +524,7 @@ def test_a_damaged_checkpoint_is_refused(unbroken, tmp_path):
         ({"distill": math.nan}, "Share of distillation must be 0 to 1, not nan"),
         ({"temperature": 0.5}, "Temperature of distillation must be 1 to 100, not 0.5"),
         ({"jitter": -1}, "Jitter must be 0 to 1048576 places, not -1"),
+        ({"jitter": 1, "pool": Pool.EACH}, "Jitter must be 0 where each step has a result, not 1"),
         ({"family": Family.MUBINN1}, "Factors of mubinn1 must be pow2, not 'free'"),
         ({"hidden": 0}, "Number of hidden units must be 1 to 1024, not 0"),
         ({"hidden": 1025}, "Number of hidden units must be 1 to 1024, not 1025"),

@@ -34,7 +34,7 @@ from tests import audio
 from tests.sentences import is_one_sentence
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COMMANDS = ("train", "generate", "simulate", "synth", "rom", "info", "units", "quantize", "retrain")
+COMMANDS = ("train", "generate", "simulate", "write", "synth", "rom", "info", "units", "quantize", "retrain")
 
 
 def run(*words: object, env: dict[str, str] | None = None) -> Any:
@@ -194,6 +194,60 @@ def test_a_multilayer_perceptron(tmp_path):
     np.savez(tmp_path / "mine.npz", x=np.random.default_rng(0).normal(size=(60, 3, 2)), y=np.arange(60) % 2)
     made = answer("train", "--data", tmp_path / "mine.npz", *options, "--pool", "mean", "--out", tmp_path / "file")
     assert answer("info", made["bundle"])["features"] == 2
+
+
+@pytest.fixture(scope="module")
+def of_text(tmp_path_factory):
+    """What ``train --json`` says of a tiny network of a text of four symbols."""
+    folder = tmp_path_factory.mktemp("text")
+    (folder / "a.txt").write_text("abc " * 1200)
+    options = ["--pool", "each", "--weights", "3bit", "--hidden", 4, "--batch", 4, "--epochs", 8, "--epochs-float", 8]
+    return answer("train", "--data", folder / "a.txt", *options, "--out", folder / "run")
+
+
+def test_text(of_text, simulator, tmp_path):
+    """The test windows, and text behind a prompt; info shows the symbols."""
+    about = answer("info", of_text["bundle"])
+    assert (about["symbols"], about["pool"], about["features"], about["steps"]) == (" abc", "each", 4, 100)
+    assert about["metrics"]["golden_bits"] == of_text["bits_golden"]
+    shown = run("info", of_text["bundle"]).stdout
+    assert "symbols" in shown
+    assert f"{of_text['bits_golden']:.3f} a character" in shown
+    found = answer("simulate", of_text["bundle"], "--simulator", simulator, "--out", tmp_path / "simulation")
+    assert (found["differing"], found["sequences"]) == (0, 1)
+    assert found["cycles_per_sequence"] == found["cycles_per_sequence_predicted"]
+    assert found["accuracy_rtl"] == found["accuracy_golden"] == of_text["accuracy_golden"]
+    options = ["--prompt", "cab", "--symbols", 20, "--simulator", simulator, "--out", tmp_path / "writing"]
+    written = answer("write", of_text["bundle"], *options, "--temperature", 2)
+    assert (written["differing"], written["symbols_differing"], written["first_difference"]) == (0, 0, None)
+    assert written["text_rtl"] == written["text_golden"]
+    assert len(written["text_rtl"]) == 20
+    assert set(written["text_rtl"]) <= set(" abc")
+    assert written["cycles_per_symbol"] == written["cycles_per_symbol_predicted"]
+    shown = run("write", of_text["bundle"], *options)
+    assert shown.exit_code == 0
+    assert re.search(r"Golden model\n(cab[ abc]{20})\n\nRTL\n\1\n", shown.stdout)
+
+
+def test_text_that_differs_is_shown_and_fails(of_text, simulator, tmp_path, monkeypatch):
+    """The hardware says " " where the golden function says anything else."""
+
+    def faulty(schedule: Any, weights: Any, storage: Any) -> Network:
+        return Network(schedule, {**weights, "dense_b": np.array([4000, 0, 0, 0], np.int32)}, storage)
+
+    monkeypatch.setattr("sim.network.Network", faulty)
+    options = ["--prompt", "cab", "--symbols", 6, "--simulator", simulator, "--out", tmp_path]
+    result = run("write", of_text["bundle"], *options, "--json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["text_rtl"]) == (1, " " * 6)
+    assert found["symbols_differing"] == 6 - found["text_golden"].count(" ") > 0
+    assert found["first_difference"]["value"] == "logits"
+    shown = run("write", of_text["bundle"], *options)
+    assert shown.exit_code == 1
+    place = re.search(r"[^ ]", found["text_golden"])
+    assert place is not None
+    assert f"First symbol that differs: number {place.start()}, expected {place[0]!r}, got ' '" in shown.stdout
+    assert "First difference: logits at sequence 0, step 0, class 0, cycle " in shown.stdout
 
 
 def test_layers(tmp_path):
@@ -420,7 +474,7 @@ BAD: dict[str, str] = {
     "train --pe 0": "Folding pe must be 1 to 8192, not 0",
     "train --simd 0": "Folding simd must be 1 to 8192, not 0",
     f"train --data {NOTHING}.npz": f"File must be an existing .npz archive, not '{NOTHING}.npz'",
-    "train --data digitz": "Data must be digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands or a file en",
+    "train --data digitz": "Data must be digits, bonn, bonn3, motor, fsdd, fsdd_keywords, speech_commands, shakespeare",
     "train --adders 10": "Option --adders must go with blstm or fixed, not with mubinn2",
     "train --family blstm --adders wide": "Field width of a sum must be a number, not 'wide'",
     "train --family blstm --adders 0": "Node width of a sum must be 1 to 62 bits, not 0",
@@ -485,6 +539,17 @@ BAD: dict[str, str] = {
     "simulate @bundle --all --waves": "Waves must be recorded with icarus or verilator, not 'bulk'",
     "simulate @bundle --pe 0": "Folding pe must be 1 to 8192, not 0",
     "simulate @bundle --simd 0": "Folding simd must be 1 to 8192, not 0",
+    f"write {NOTHING} --prompt a": f"Bundle must be a folder, not '{NOTHING}'",
+    "write @bundle --prompt a": "Bundle must be of a network of a text, not of digits",
+    "write @text --prompt ''": "Prompt must have at least one symbol, not none",
+    "write @text --prompt abd": "Prompt must be made of the 4 symbols ' abc', not of 'd'",
+    "write @text --prompt a --symbols 0": "Number of symbols to write must be 1 to 100000, not 0",
+    "write @text --prompt a --temperature 1000": "Temperature must be 0 or 0.01 to 100, not 1000.0",
+    "write @text --prompt a --seed -1": "Seed must be at least 0, not -1",
+    "write @text --prompt a --simulator bulk": "Text must be written with icarus or verilator, not 'bulk'",
+    "train --pool each": "Pool must be last or mean for digits, which has a label a sequence, not 'each'",
+    "train --pool each --jitter 1": "Jitter must be 0 where each step has a result, not 1",
+    f"train --data {NOTHING}.txt": f"Text must be an existing file, not '{NOTHING}.txt'",
     f"synth {NOTHING}": f"Bundle must be a folder, not '{NOTHING}'",
     "synth @damaged": "Bundle file @damaged/weights.npz must have the SHA-256 written in design.json",
     "synth": "Exactly one of BUNDLE and --unit must be given, not neither",
@@ -509,11 +574,12 @@ BAD: dict[str, str] = {
 
 
 @pytest.mark.parametrize("line", BAD)
-def test_bad_input_is_one_sentence(line, bundle, tmp_path):
+def test_bad_input_is_one_sentence(line, bundle, of_text, tmp_path):
     nan = np.ones((40, 3, 2))
     nan[1, 0, 0] = np.nan
     paths = {
         "@bundle": bundle,
+        "@text": of_text["bundle"],
         "@damaged": damaged(bundle, tmp_path) if "@damaged" in line else "",
         "@nan": npz(tmp_path, nan),
         "@file": __file__,
@@ -558,6 +624,7 @@ def test_no_simulator_is_one_sentence(name, bundle, tmp_path):
         "synth @bundle --delay soon",
         "train --pool first",
         "train --hiden 4",
+        "write @bundle",
         "rom",
         "info",
         "nothing",

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,7 @@ def case(simulator, tmp_path_factory):
         choose("bulk")
     except SimulationError as error:
         pytest.skip(str(error))
-    network, x = random_network(a=2, w=3, hidden=3, pool=Pool.MEAN, gain=4.0, layers=2)
+    network, x = random_network(a=2, w=3, hidden=3, pool=Pool.EACH, gain=4.0, layers=2)
     spec, weights = narrowed(network, 2, 3)
     good, faulty = (tmp_path_factory.mktemp(name) / "network.v" for name in ("good", "faulty"))
     good.write_text(emit(Network(Schedule(network=spec, folding=FOLDING), weights), "network"))
@@ -143,9 +143,10 @@ def test_payloads_hold_the_samples():
         assert [(word >> width * i) % 2**width for i in range(9)] == [int(v) % 2**width for v in sample]
 
 
-@pytest.mark.parametrize("storage", [WeightStorage.CONST, WeightStorage.READMEMH])
-def test_weights_in_logic_and_in_files(case, storage, tmp_path):
-    schedule = Schedule(network=case.spec, folding=FOLDING, datapath=Datapath.TABLE)
+@pytest.mark.parametrize(("storage", "pool"), [(WeightStorage.CONST, Pool.LAST), (WeightStorage.READMEMH, Pool.MEAN)])
+def test_weights_in_logic_and_in_files_and_one_result_a_sequence(case, storage, pool, tmp_path):
+    network = replace(case.spec, dense=replace(case.spec.dense, pool=pool))
+    schedule = Schedule(network=network, folding=FOLDING, datapath=Datapath.TABLE)
     result = simulate(schedule, case.weights, case.samples, folder=tmp_path, simulator="bulk", storage=storage)
     assert (result.differing, result.first_difference) == (0, None)
 

@@ -23,6 +23,11 @@ from tests.faults import plant
 from tests.networks import NETWORKS, narrowed
 
 
+def of_results(spec, steps):
+    """Values of the results of a sequence: logits and label; of a result a step also whether it is the last."""
+    return steps * (spec.dense.classes + 2) if spec.dense.pool is Pool.EACH else spec.dense.classes + 1
+
+
 @pytest.mark.parametrize(
     ("choice", "pe", "simd"),
     [
@@ -31,6 +36,7 @@ from tests.networks import NETWORKS, narrowed
         ({"a": 3, "w": 2, "hidden": 4, "features": 6}, 4, 1),  # serial: more features than units
         ({"a": 5, "w": 5, "hidden": 3, "pool": Pool.MEAN, "gain": 6.0}, 3, 99),
         ({"a": 2, "w": 2, "hidden": 1, "features": 1, "classes": 2, "steps": 1}, 1, 1),
+        ({"a": 2, "w": 1, "hidden": 5, "pool": Pool.EACH}, 2, 4),
     ],
 )
 @pytest.mark.parametrize("stall", [0.0, 0.4])
@@ -42,8 +48,8 @@ def test_every_named_value_is_equal(choice, pe, simd, stall, simulator, tmp_path
     assert result.first_difference is None
     assert result.differing == 0
     batch, steps, features = samples.shape
-    hidden, classes = spec.layers[0].hidden, spec.dense.classes
-    assert result.compared == batch * (steps * (features + (3 * 4 + 5) * hidden) + classes + 1)
+    hidden = spec.layers[0].hidden
+    assert result.compared == batch * (steps * (features + (3 * 4 + 5) * hidden) + of_results(spec, steps))
     if not stall:
         assert result.cycles_per_sequence == schedule.sequence_cycles(steps)
 
@@ -70,6 +76,7 @@ def test_every_named_value_is_equal(choice, pe, simd, stall, simulator, tmp_path
         ({"family": Family.MUBINN2, "factors": FactorRule.POW2, "a": 2, "w": 3}, 2, 4, 0.0, WeightStorage.ROM),
         ({"family": Family.FIXED, "bits": 2, "hidden": 5, "pool": Pool.MEAN}, 2, 3, 0.3, WeightStorage.LOAD),
         ({"family": Family.FIXED, "bits": 3, "hidden": 2, "gain": 6.0}, 2, 99, 0.0, WeightStorage.CONST),
+        ({"family": Family.FIXED, "bits": 4, "hidden": 4, "pool": Pool.EACH}, 2, 3, 0.3, WeightStorage.LOAD),
         (
             {"family": Family.FIXED, "bits": 5, "factors": FactorRule.POW2, "sums": SumSpec(width=10, unit=2)},
             2,
@@ -78,7 +85,10 @@ def test_every_named_value_is_equal(choice, pe, simd, stall, simulator, tmp_path
             WeightStorage.READMEMH,
         ),
     ],
-    ids=["fixed32", "b_lstm", "mubinn1", "mubinn2", "ternary", "constant integers", "limited sums of integers"],
+    ids=[
+        *("fixed32", "b_lstm", "mubinn1", "mubinn2", "ternary", "constant integers", "integers, a result a step"),
+        "limited sums of integers",
+    ],
 )
 def test_every_family_is_equal(choice, pe, simd, stall, storage, simulator, tmp_path):
     network, x = random_network(**choice)
@@ -88,9 +98,8 @@ def test_every_family_is_equal(choice, pe, simd, stall, storage, simulator, tmp_
     result = simulate(schedule, network.weights(), samples, **options)
     assert (result.differing, result.first_difference) == (0, None)
     batch, steps, features = samples.shape
-    assert result.compared == batch * (
-        steps * (features + (3 * 4 + 5) * spec.layers[0].hidden) + spec.dense.classes + 1
-    )
+    values = features + (3 * 4 + 5) * spec.layers[0].hidden
+    assert result.compared == batch * (steps * values + of_results(spec, steps))
     if not stall:
         assert result.cycles_per_sequence == schedule.sequence_cycles(steps)
 
@@ -134,6 +143,8 @@ def test_drawn_networks(simulator, tmp_path_factory, choice, datapath, pe, simd)
     [
         ({"a": 2, "w": 1}, (5, 3), 2, 4, WeightStorage.ROM),  # the first layer is the slowest
         ({"a": 1, "w": 2, "pool": Pool.MEAN}, (2, 5), 2, 3, WeightStorage.LOAD),  # the last one
+        ({"a": 1, "w": 2, "pool": Pool.EACH}, (5, 2), 2, 3, WeightStorage.LOAD),  # the first one, or the dense one
+        ({"a": 1, "w": 1, "pool": Pool.EACH, "classes": 5}, (2, 3, 2), 2, 99, WeightStorage.EXTERNAL),
         ({"a": 1, "w": 1, "batch": 4}, (2, 6, 3), 2, 99, WeightStorage.CONST),  # the middle one
         ({"a": 1, "w": 1, "pool": Pool.MEAN, "steps": 1}, (4, 1, 2), 4, 1, WeightStorage.EXTERNAL),
         ({"a": 1, "w": 2, "family": Family.MUBINN1, "word": Format(10, 6)}, (2, 3), 2, 3, WeightStorage.ROM),
@@ -157,7 +168,7 @@ def test_layers_are_a_pipeline(choice, hidden, pe, simd, storage, simulator, tmp
         result = simulate(schedule, weights, samples, **options)
         assert (result.differing, result.first_difference) == (0, None)
         batch, steps, _ = samples.shape
-        assert result.compared == batch * (steps * values + spec.dense.classes + 1)
+        assert result.compared == batch * (steps * values + of_results(spec, steps))
         if not stall:
             assert result.result_cycles == schedule.result_cycles(steps, batch)
             assert result.cycles_per_sequence == schedule.sequence_cycles(steps)
@@ -246,6 +257,28 @@ def test_a_planted_fault_in_a_datapath_is_caught(datapath, unit, written, simula
     assert result.differing > 0
     assert result.first_difference is not None
     assert result.first_difference.value in ("gate", "c", "h")
+
+
+def test_a_difference_in_a_result_names_its_step(simulator, tmp_path):
+    """One bias of the dense layer is another in the hardware; where a sequence ends is never marked there."""
+    network, x = random_network(a=2, w=2, hidden=3, pool=Pool.EACH)
+    schedule = Schedule(network=network.spec(), folding=Folding(pe=2, simd=4))
+    weights, samples = network.weights(), stored(network, x)
+    other = {**weights, "dense_b": weights["dense_b"] ^ np.array([0, 1, 0], np.uint8)}
+    source = tmp_path / "network.v"
+    options = {"folder": tmp_path, "simulator": simulator, "verilog": source}
+    source.write_text(emit(Network(schedule, other), "network"))
+    result = simulate(schedule, weights, samples, **options)
+    assert re.fullmatch(
+        r"logits at sequence 0, step 0, class 1, cycle \d+: expected -?\d+, got -?\d+", str(result.first_difference)
+    )
+    assert result.differing >= len(x) * 4
+    text, count = re.subn(r"(assign o__payload = \{ )last,", r"\1 1'h0,", emit(Network(schedule, weights), "network"))
+    assert count == 1
+    source.write_text(text)
+    result = simulate(schedule, weights, samples, **options)
+    assert result.differing == len(x)
+    assert re.match(r"last at sequence 0, step 3, cycle \d+: expected 1, got 0", str(result.first_difference))
 
 
 @pytest.mark.parametrize("unit", FAULTY)
@@ -365,9 +398,8 @@ def test_trained_digits_and_two_foldings(simulator, tmp_path):
 
 def test_bonn_eeg(data_root, simulator, tmp_path):
     """Real EEG, untrained network: the same road with long sequences and mean pooling."""
-    from model.bundle import stored_samples
     from model.data import load
-    from model.scaling import Scaling
+    from model.scaling import Scaling, stored_samples
 
     data = load("bonn", data_root)
     steps, features = data.x.shape[1:]
