@@ -87,8 +87,9 @@ def test_eval_golden_and_python_integers_are_equal(choice, weights):
         ]
         for row in rows
     ]
-    expected = [sum(each) for each in zip(*logits, strict=True)] if spec.dense.pool is Pool.MEAN else logits[-1]
-    assert trace.logits[1].tolist() == expected
+    mean = [sum(each) for each in zip(*logits, strict=True)]
+    expected = {Pool.MEAN: mean, Pool.LAST: logits[-1], Pool.EACH: logits}
+    assert trace.logits[1].tolist() == expected[spec.dense.pool]
     assert np.array_equal(named["logits"].numpy() * 2.0**spec.logit_format.frac, trace.logits)
     assert np.array_equal(labels.numpy(), trace.label)
 
