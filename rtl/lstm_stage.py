@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from model.spec import LayerSchedule
 from rtl.beat import BeatCounter
-from rtl.lstm_layer import LayerConstants, LstmLayer, layer_inputs, weight_ports
+from rtl.lstm_layer import LayerConstants, LstmLayer, counter_ports, layer_inputs, weight_ports
 from rtl.shapes import codes
 from rtl.unit import Unit
 
@@ -27,8 +27,8 @@ class LstmStage(Unit):
     ----------
     schedule
         What is computed, on how much hardware.
-    constants
-        The weights, if they are to be constants of the sums; see :class:`LstmLayer`.
+    constants, counters
+        As for :class:`LstmLayer`: the weights, if they are to be constants of the sums; whether to count saturations.
 
     Ports
     -----
@@ -38,6 +38,7 @@ class LstmStage(Unit):
     weights, biases : In; the words, one cycle later; absent if they are constants
     between : Out; the next sample is the first of a sequence
     idle : Out; and nothing is left of the sequence before
+    saturations : Out, with counters; those of the layer
     """
 
     SEQUENTIAL = True
@@ -49,9 +50,12 @@ class LstmStage(Unit):
     biases: data.View
     between: Value
     idle: Value
+    saturations: data.View
 
-    def __init__(self, schedule: LayerSchedule, constants: LayerConstants | None = None) -> None:
-        self.spec, self.constants, self.variant = schedule, constants, (constants,)
+    def __init__(
+        self, schedule: LayerSchedule, constants: LayerConstants | None = None, counters: bool = False
+    ) -> None:
+        self.spec, self.constants, self.variant = schedule, constants, (constants, counters)
         lstm, words = schedule.lstm, schedule.groups * schedule.beats
         addresses = {"address": Out(range(max(2, words))), "group": Out(range(max(2, schedule.groups)))}
         super().__init__(
@@ -61,13 +65,16 @@ class LstmStage(Unit):
                 "o": Out(stream.Signature(data.StructLayout({"x": codes(lstm.h, lstm.hidden), "last": 1}))),
                 "between": Out(1),
                 "idle": Out(1),
+                **({"saturations": Out(counter_ports(schedule))} if counters else {}),
             }
         )
 
     def build(self) -> Module:
         m = Module()
         counter = BeatCounter(self.spec.groups, self.spec.beats)
-        m.submodules.lstm_layer = lstm = LstmLayer(self.spec, self.constants)
+        m.submodules.lstm_layer = lstm = LstmLayer(self.spec, self.constants, self.variant[1])
+        if self.variant[1]:
+            m.d.comb += self.saturations.eq(lstm.saturations)
         if self.constants is None:
             m.d.comb += [self.address.eq(counter.address), self.group.eq(counter.block)]
             m.d.comb += [lstm.weights.eq(self.weights), lstm.biases.eq(self.biases)]

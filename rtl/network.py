@@ -6,12 +6,12 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, Signature
 
 from model.spec import LOAD_WIDTH, Pool, Schedule, Weights, memory_images, of_layer
 from rtl.beat import BeatCounter
 from rtl.dense_layer import DenseLayer
-from rtl.lstm_layer import LstmLayer, layer_constants
+from rtl.lstm_layer import LstmLayer, counter_ports, layer_constants
 from rtl.lstm_stage import LstmStage
 from rtl.shapes import shape_of
 from rtl.unit import Unit
@@ -42,24 +42,36 @@ class Network(Unit):
         reset no sample is taken until the beats of :func:`model.spec.load_stream` are, one a cycle. Between
         two sequences another beat begins a new load, before any sample that waits and when the results of all samples
         before are taken; within one it waits.
+    counters
+        Whether saturations are counted, in each layer whose sums can saturate.
+
+    Raises
+    ------
+    ValueError
+        If there are to be counters and no sum can saturate.
 
     Ports
     -----
     i : In, stream of {x: features numbers of the input format, last: the sequence ends here}
     o : Out, stream of {label, logits: classes numbers of ``logit_format``}, one a sequence
     w : In, stream of ``LOAD_WIDTH`` bits, with ``LOAD`` only
+    saturations : Out, with counters only; of each such layer ``x_l0`` and ``h_l0``, a counter for each level of nodes
+        of its sums over x and over h: the numbers of :func:`model.saturations.saturations`, over all gates and units,
+        of all samples since the last reset, complete when a result is there; see :class:`LstmLayer`
     """
 
     SEQUENTIAL = True
     i: stream.Interface
     w: stream.Interface
     o: stream.Interface
+    saturations: Any
 
     def __init__(
         self,
         schedule: Schedule,
         weights: Weights,
         storage: WeightStorage = WeightStorage.ROM,
+        counters: bool = False,
     ) -> None:
         self.spec = schedule
         self.images, self.storage = memory_images(schedule, weights), storage
@@ -78,6 +90,9 @@ class Network(Unit):
             }
         )
         ports = {"i": In(stream.Signature(sample)), "o": Out(stream.Signature(result))}
+        self.counted = [counters and layer.lstm.saturates for layer in schedule.layers]
+        if counters:
+            ports["saturations"] = Out(self._counters())
         if storage is WeightStorage.LOAD:
             ports["w"] = In(stream.Signature(LOAD_WIDTH))
         if storage is WeightStorage.EXTERNAL:
@@ -86,14 +101,28 @@ class Network(Unit):
                 ports[f"{image.name}_data"] = In(image.width)
         super().__init__(ports)
 
+    def _counters(self) -> Signature:
+        """The counters of all layers that have them."""
+        if not any(self.counted):
+            rules = ", ".join(dict.fromkeys(str(layer.sums or "exact") for layer in self.spec.network.layers))
+            raise ValueError(f"Sums of a network with counters must be able to saturate, not {rules!r}")
+        return Signature(
+            {
+                of_layer(name, number): Out(counters)
+                for number, layer in enumerate(self.spec.layers)
+                if self.counted[number]
+                for name, counters in counter_ports(layer).members.items()
+            }
+        )
+
     def build(self) -> Module:
         m = Module()
         *below, s = self.spec.layers
         loader = self._loader(m)
-        stages = [LstmStage(layer, constants) for layer, constants in zip(below, self.constants, strict=False)]
+        stages = [LstmStage(*each) for each in zip(below, self.constants, self.counted, strict=False)]
         hold = Signal()  # no sample is taken
         x = self._pipeline(m, stages, hold, loader)
-        m.submodules.lstm_layer = lstm = LstmLayer(s, self.constants[-1])
+        m.submodules.lstm_layer = lstm = LstmLayer(s, self.constants[-1], self.counted[-1])
         m.submodules.dense_layer = dense = DenseLayer(self.spec)
         m.d.comb += [
             lstm.inputs.eq(x.payload.x),
@@ -102,6 +131,9 @@ class Network(Unit):
             self.o.payload.logits.eq(dense.logits),
             self.o.payload.label.eq(dense.label),
         ]
+        for number, layer in enumerate([*stages, lstm]):
+            for name in "xh" if self.counted[number] else "":
+                m.d.comb += getattr(self.saturations, of_layer(name, number)).eq(layer.saturations[name])
         counter = BeatCounter(max(s.groups, self.spec.network.dense.classes), s.beats)
         if lstm.constants is None:
             self._memory(m, of_layer("lstm_weights", len(below)), counter.address, lstm.weights, loader)

@@ -53,6 +53,8 @@ async def record(dut) -> None:
         moved |= sink.sample(cycle)
         await RisingEdge(dut.clk)
         cycle, idle = cycle + 1, 0 if moved else idle + 1
+    await FallingEdge(dut.clk)
+    Fields(dut, settings["counters"], arrays, 1).record(0, 0)
     nanoseconds = int(1e9 * (time.process_time() - start))
     arrays["taken"][:] = source.taken[:: settings["steps"]]
     job.save(**arrays, cycles=np.array(cycle), nanoseconds=np.array(nanoseconds))

@@ -45,7 +45,9 @@ def run_bulk(
     prepare(folder, (top, public, FLAGS, MAKE), [*sources, HARNESS])
     program = folder / "build" / "Vmodel"
     if not program.exists():
-        control = public_signals(folder, {k: v for k, v in public.items() if k != top}, "rd")
+        # Streams are members of the model; what else is read of the top module is found by name, like all below it.
+        others = {top: [f["signal"] for f in settings["counters"]]} if settings["counters"] else {}
+        control = public_signals(folder, {k: v for k, v in public.items() if k != top} | others, "rd")
         command = ["verilator", *FLAGS, "--top-module", top, "--Mdir", str(program.parent), "-MAKEFLAGS", MAKE]
         command += [str(control), *(str(p.resolve()) for p in sources), str(HARNESS)]
         if code := run_child(command, env, folder / "build.log", timeout_s, since=start):
@@ -109,6 +111,7 @@ def _words(
         cycles = places[f"cycle_{stage['name']}"][0]
         yield f"stage {stage['name']} strobe {stage['strobe']} groups {stage['groups']} cycle {cycles}"
         yield from _fields(stage["fields"], places, sequences * settings["steps"])
+    yield from _fields(settings["counters"], places, 1)
 
 
 def _fields(fields: Sequence[Mapping[str, Any]], places: Mapping[str, Place], rows: int) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.golden import run
+from model.saturations import saturations_of
 from model.spec import MemoryImage, Schedule, Weights, load_stream, memory_images
 from rtl.network import Network
 from rtl.rom_files import beside, write_all
@@ -20,7 +21,7 @@ from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from sim import probes
 from sim.bulk import run_bulk
-from sim.compare import Result, compare
+from sim.compare import Result, compare, compare_counters
 from sim.runner import Progress, run_bench
 from sim.simulators import SimulationError, SimulatorName
 
@@ -29,7 +30,7 @@ TOP = "network"
 SILENCE = 4  #: a design that does nothing for this many sequences' time is stuck
 
 PUBLIC = {
-    TOP: ("clk", "rst", "i__*", "o__*", "w__*", "*_addr", "*_data"),
+    TOP: ("clk", "rst", "i__*", "o__*", "w__*", "saturations__*", "*_addr", "*_data"),
     "lstm_layer*": ("x", "*_valid"),
     "lstm_unit*": ("z_*", "activation_*", "gate_*", "c_raw", "c", "t", "h_raw", "h_new"),
 }
@@ -44,6 +45,7 @@ def simulate(
     simulator: SimulatorName,
     verilog: Path | None = None,
     storage: WeightStorage = WeightStorage.ROM,
+    counters: bool = False,
     stall: float = 0.0,
     seed: int = 0,
     waves: bool = False,
@@ -59,6 +61,8 @@ def simulate(
     storage
         Where the Verilog has its weights. Those of ``LOAD`` are sent while the first sample waits already; those
         of ``EXTERNAL`` are in memories of the bench.
+    counters
+        Whether the Verilog counts saturations, and its counters are compared too.
     stall
         Probability that a stream waits, each cycle, on either side.
     on_progress
@@ -68,6 +72,8 @@ def simulate(
     ------
     SimulationError
         If the simulation cannot be run, or a stream breaks its protocol.
+    ValueError
+        If there are to be counters and no sum can saturate.
     """
     if simulator == "bulk":
         if waves:
@@ -75,9 +81,10 @@ def simulate(
         if storage in (WeightStorage.LOAD, WeightStorage.EXTERNAL):
             raise SimulationError(f"Weights must be const, rom or readmemh for simulator bulk, not {storage.value!r}")
     golden, images = run(schedule.network, weights, samples), memory_images(schedule, weights)
-    contents = beside(images, storage)
+    contents, network = beside(images, storage), Network(schedule, weights, storage, counters)
     if verilog is None:
-        contents[f"{TOP}.v"] = emit(Network(schedule, weights, storage), TOP)
+        contents[f"{TOP}.v"] = emit(network, TOP)
+    expected = saturations_of(schedule.network, weights, golden) if counters else {}
     written = [path for path in write_all(contents, folder) if path.suffix == ".v"]
     start = time.perf_counter()
     observed = observe(
@@ -88,13 +95,15 @@ def simulate(
         sources=[*written, *([verilog] if verilog else [])],
         load=load_stream(images) if storage is WeightStorage.LOAD else (),
         memories=images if storage is WeightStorage.EXTERNAL else (),
+        counters=counters,
         stall=stall,
         seed=seed,
         waves=waves,
         timeout_s=timeout_s,
         on_progress=on_progress,
     )
-    return compare(golden, observed, schedule, stall, time.perf_counter() - start)
+    result = compare(golden, observed, schedule, stall, time.perf_counter() - start)
+    return replace(result, counters=compare_counters(expected, observed))
 
 
 def observe(
@@ -106,6 +115,7 @@ def observe(
     sources: Sequence[Path],
     load: Sequence[int] = (),
     memories: Sequence[MemoryImage] = (),
+    counters: bool = False,
     stall: float = 0.0,
     seed: int = 0,
     waves: bool = False,
@@ -128,6 +138,7 @@ def observe(
         "arrays": probes.arrays(schedule, sequences, steps),
         "stages": [asdict(stage) for stage in probes.stages(schedule)],
         "results": [asdict(field) for field in probes.results(schedule)],
+        "counters": [asdict(field) for field in probes.counters(schedule)] if counters else [],
         "steps": steps,
         "stall": stall,
         "seed": seed,

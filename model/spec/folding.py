@@ -10,6 +10,7 @@ from model.spec.fixed import Format
 from model.spec.lstm import LstmSpec
 from model.spec.network import NetworkSpec, Pool
 from model.spec.product import MlbDotSpec
+from model.spec.running_sum import RunningSumSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +105,13 @@ class LayerSchedule:
         if sums.unit is None:
             return inputs
         return min(inputs, sums.unit * max(1, self.folding.simd // (2 * sums.unit)))
+
+    @property
+    def running_sums(self) -> tuple[RunningSumSpec, RunningSumSpec]:
+        """The sums of x and of h of every gate, a beat a cycle, where sums are limited."""
+        dots, lanes = self.lstm.integer_dots(0), (self.x_lanes, self.h_lanes)
+        x, h = (RunningSumSpec(dot=dot, lanes=each) for dot, each in zip(dots, lanes, strict=True))
+        return x, h
 
     @property
     def beats(self) -> int:
