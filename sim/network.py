@@ -80,8 +80,8 @@ def simulate(
             raise SimulationError("Waves must be recorded with icarus or verilator, not 'bulk'")
         if storage in (WeightStorage.LOAD, WeightStorage.EXTERNAL):
             raise SimulationError(f"Weights must be const, rom or readmemh for simulator bulk, not {storage.value!r}")
-    golden, images = run(schedule.network, weights, samples), memory_images(schedule, weights)
-    contents, network = beside(images, storage), Network(schedule, weights, storage, counters)
+    network, images = Network(schedule, weights, storage, counters), memory_images(schedule, weights)
+    golden, contents = run(schedule.network, weights, samples), beside(images, storage)
     if verilog is None:
         contents[f"{TOP}.v"] = emit(network, TOP)
     expected = saturations_of(schedule.network, weights, golden) if counters else {}
