@@ -19,6 +19,7 @@ from rtl.weight_memory import WeightStorage
 from sim.compare import compare_counters
 from sim.job import UNKNOWN
 from sim.network import simulate
+from sim.simulators import SimulationError, choose
 from tests.networks import narrowed
 
 BLSTM = {"family": Family.BLSTM, "gain": 6.0}
@@ -59,6 +60,20 @@ def test_counters_have_the_numbers_of_the_model(choice, hidden, pe, simd, stall,
         got[f"{counter.sum}_l{counter.layer}"].append(counter.got)
     assert got == expected
     assert all(count for counts in expected.values() for count in counts)
+
+
+def test_bulk_reads_the_same_counters(tmp_path):
+    try:
+        choose("bulk")
+    except SimulationError as error:
+        pytest.skip(str(error))
+    network, x = random_network(**BLSTM, sums=SumSpec(width=7, unit=2), hidden=2)
+    schedule = Schedule(network=network.spec(), folding=Folding(pe=1, simd=4))
+    options = {"folder": tmp_path, "simulator": "bulk", "stall": 0.3, "counters": True}
+    result = simulate(schedule, network.weights(), stored(network, x), **options)
+    assert (result.differing, result.equal) == (0, True)
+    assert [(each.sum, each.level) for each in result.counters] == [("x", 0), ("x", 1), ("h", 0)]
+    assert all(each.got for each in result.counters)
 
 
 def test_a_wrong_counter_is_an_error(simulator, tmp_path, monkeypatch):
