@@ -21,10 +21,13 @@ def saturations(network: NetworkSpec, weights: Weights, samples: NDArray[np.inte
         (levels, gates, hidden), levels from the summands on and gates in the order of ``GATES``; see
         :meth:`model.spec.SumSpec.saturations`.
     """
+    return saturations_of(network, weights, golden.run(network, weights, samples))
+
+
+def saturations_of(network: NetworkSpec, weights: Weights, computed: golden.Trace) -> dict[str, Ints]:
+    """The same, of what the golden function has computed already."""
     found = {}
-    for layer, (lstm, trace) in enumerate(
-        zip(network.layers, golden.run(network, weights, samples).layers, strict=True)
-    ):
+    for layer, (lstm, trace) in enumerate(zip(network.layers, computed.layers, strict=True)):
         if not isinstance(lstm, LstmSpec) or not isinstance(trace, golden.LayerTrace) or lstm.sums is None:
             continue
         start = np.broadcast_to(lstm.h.quantize(0, 0), trace.h[:, :1].shape)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Value
+from amaranth.hdl import Value
 from amaranth.lib.wiring import In, Out
 
 from model.spec import AdderTreeSpec, Format
 from rtl.compressor import FinalAdder
-from rtl.logic import Bit, Logic, LogicUnit, pipelined
+from rtl.logic import Bit, Logic
 from rtl.saturation import input_word
 from rtl.shapes import shape_of
-from rtl.sum_nodes import SumNodes
+from rtl.sum_nodes import SumNodes, SumUnit
 
 
-class AdderTree(LogicUnit):
+class AdderTree(SumUnit):
     """``o`` = ``x0``, ``x1``, ... and the constant, added in the order of ``spec``.
 
     Latency ``stages`` cycles, throughput one a cycle. Rounding and overflow of every node are those of ``spec.rule``.
@@ -38,7 +38,6 @@ class AdderTree(LogicUnit):
     """
 
     o: Value
-    saturated: Value
 
     def __init__(
         self,
@@ -52,12 +51,6 @@ class AdderTree(LogicUnit):
         summands = {f"x{i}": In(shape_of(Format.covering(*r))) for i, r in enumerate(spec.ranges)}
         told = {"saturated": Out(len(spec.saturating))} if self.variant[2] else {}
         super().__init__({**summands, "o": Out(shape_of(spec.format)), **told})
-
-    def build(self) -> Module:
-        m = Module()
-        outputs = Cat(self.o, self.saturated) if self.variant[2] else self.o
-        m.d.comb += Value.cast(outputs).eq(pipelined(m, self.latency, self.bits))
-        return m
 
     def bits(self, logic: Logic) -> list[Bit]:
         """The sum, and behind it the flags if there are any."""

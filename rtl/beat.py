@@ -10,7 +10,7 @@ class Beat(data.Struct):
     valid: 1
     first: 1  #: of its group of units (of its class)
     last: 1  #: of its group (of its class)
-    final: 1  #: of the whole step (of the whole pass)
+    final: 1  #: in all beats of the last group of the step (of the last class of the pass)
 
 
 class BeatCounter:

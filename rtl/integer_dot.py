@@ -10,13 +10,13 @@ from amaranth.lib.wiring import In, Out
 
 from model.spec import IntegerDotSpec
 from rtl.compressor import FinalAdder, signed_digits
-from rtl.logic import ONE, ZERO, Bit, Logic, LogicUnit
+from rtl.logic import ONE, ZERO, Bit, Logic
 from rtl.saturation import Word
 from rtl.shapes import shape_of
-from rtl.sum_nodes import SumNodes
+from rtl.sum_nodes import SumNodes, SumUnit
 
 
-class IntegerDot(LogicUnit):
+class IntegerDot(SumUnit):
     """``o = sum_i w_i x_i`` with integers ``w_i`` of few bits, added in the order of ``spec.rule``.
 
     Latency ``stages`` cycles, throughput one a cycle. Rounding and overflow of every node are those of the rule.
@@ -32,7 +32,7 @@ class IntegerDot(LogicUnit):
     ----------
     spec
         Length, format of x, bits of the weights, constant weights if any, bias, rule.
-    stages, final
+    stages, final, flags
         As for :class:`rtl.adder_tree.AdderTree`.
 
     Ports
@@ -40,21 +40,25 @@ class IntegerDot(LogicUnit):
     x : In, array of n numbers in ``spec.source``
     w : In, array of n codes, see :class:`model.spec.IntegerDotSpec`; unless the weights are constants
     o : Out, ``spec.format``
+    saturated : Out, with flags; a bit for each of ``spec.sum.saturating``: whether that node just did
     """
 
     x: data.View
     w: data.View
     o: Value
 
-    def __init__(self, spec: IntegerDotSpec, stages: int = 0, final: FinalAdder = "small") -> None:
-        self.spec, self.latency, self.variant = spec, stages, (final,)
+    def __init__(self, spec: IntegerDotSpec, stages: int = 0, final: FinalAdder = "small", flags: bool = False) -> None:
+        self.spec, self.latency, self.variant = spec, stages, (final, flags and bool(spec.sum.saturating))
+        told = {"saturated": Out(len(spec.sum.saturating))} if self.variant[1] else {}
         weights = {} if spec.weights else {"w": In(data.ArrayLayout(shape_of(spec.weight_format), spec.n))}
         x = In(data.ArrayLayout(shape_of(spec.source), spec.n))
-        super().__init__({"x": x, **weights, "o": Out(shape_of(spec.format))})
+        super().__init__({"x": x, **weights, "o": Out(shape_of(spec.format)), **told})
 
     def bits(self, logic: Logic) -> list[Bit]:
-        """The dot product, lowest bit first."""
+        """The dot product, lowest bit first, and behind it the flags if there are any."""
         spec: IntegerDotSpec = self.spec
+        final, flags = self.variant
+        nodes = SumNodes(logic=logic, spec=spec.sum, final=final)
         bits, width = logic.inputs(self.x.as_value()), spec.source.width
         x = [bits[i * width :][:width] + ([] if spec.source.signed else [ZERO]) for i in range(spec.n)]
         if spec.weights:
@@ -63,7 +67,7 @@ class IntegerDot(LogicUnit):
             form = product_form(spec.weight_bits)
             codes, width = logic.inputs(self.w.as_value()), spec.weight_bits
             products = [form(logic, each, codes[i * width :][:width]) for i, each in enumerate(x)]
-        return SumNodes(logic=logic, spec=spec.sum, final=self.variant[0]).total(products)
+        return [*nodes.total(products, flags), *nodes.saturated]
 
 
 def constant_product(logic: Logic, x: Sequence[Bit], weight: int) -> list[Word]:

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from model.spec import LayerSchedule
 from rtl.beat import BeatCounter
 from rtl.layer_inputs import layer_inputs
-from rtl.layers import LayerConstants, build_layer, weight_ports
+from rtl.layers import LayerConstants, build_layer, counter_ports, weight_ports
 from rtl.shapes import codes
 from rtl.unit import Unit
 
@@ -28,8 +28,8 @@ class LayerStage(Unit):
     ----------
     schedule
         What is computed, on how much hardware.
-    constants
-        The weights, if they are to be constants of the sums.
+    constants, counters
+        The weights, if they are to be constants of the sums; whether to count saturations (:class:`LstmLayer`).
 
     Ports
     -----
@@ -39,6 +39,7 @@ class LayerStage(Unit):
     weights, biases : In; the words, one cycle later; absent if they are constants
     between : Out; the next sample is the first of a sequence
     idle : Out; and nothing is left of the sequence before
+    saturations : Out, with counters; those of the layer
     """
 
     SEQUENTIAL = True
@@ -50,9 +51,12 @@ class LayerStage(Unit):
     biases: data.View
     between: Value
     idle: Value
+    saturations: data.View
 
-    def __init__(self, schedule: LayerSchedule, constants: LayerConstants | None = None) -> None:
-        self.spec, self.constants, self.variant = schedule, constants, (constants,)
+    def __init__(
+        self, schedule: LayerSchedule, constants: LayerConstants | None = None, counters: bool = False
+    ) -> None:
+        self.spec, self.constants, self.variant = schedule, constants, (constants, counters)
         layer, words = schedule.layer, schedule.groups * schedule.beats
         addresses = {"address": Out(range(max(2, words))), "group": Out(range(max(2, schedule.groups)))}
         super().__init__(
@@ -62,6 +66,7 @@ class LayerStage(Unit):
                 "o": Out(stream.Signature(data.StructLayout({"x": codes(layer.h, layer.hidden), "last": 1}))),
                 "between": Out(1),
                 "idle": Out(1),
+                **({"saturations": Out(counter_ports(schedule))} if counters else {}),
             }
         )
 
@@ -73,8 +78,10 @@ class LayerStage(Unit):
     def build(self) -> Module:
         m = Module()
         counter = BeatCounter((self.spec.groups, self.spec.beats))
-        layer = build_layer(self.spec, self.constants)
+        layer = build_layer(self.spec, self.constants, self.variant[1])
         m.submodules[f"{self.spec.layer.kind}_layer"] = layer
+        if self.variant[1]:
+            m.d.comb += self.saturations.eq(layer.saturations)
         if self.constants is None:
             m.d.comb += [self.address.eq(counter.address), self.group.eq(counter.block)]
             m.d.comb += [layer.weights.eq(self.weights), layer.biases.eq(self.biases)]

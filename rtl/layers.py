@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from amaranth.lib import data
+
 from model.spec import LayerSchedule, LstmSchedule, ReluSchedule, Weights, of_layer
 from rtl import lstm_layer, relu_layer
 from rtl.lstm_layer import LstmLayer
@@ -13,12 +15,20 @@ from rtl.relu_layer import ReluLayer
 LayerConstants = tuple[Any, ...]
 
 
-def build_layer(schedule: LayerSchedule, constants: LayerConstants | None) -> LstmLayer | ReluLayer:
-    """The hardware of a layer; both kinds have the same ports but for the words of their weights."""
+def build_layer(
+    schedule: LayerSchedule, constants: LayerConstants | None, counters: bool = False
+) -> LstmLayer | ReluLayer:
+    """The hardware of a layer; both kinds have the same ports but for the words of their weights, and the counters."""
     if isinstance(schedule, ReluSchedule):
         return ReluLayer(schedule, constants)
     assert isinstance(schedule, LstmSchedule)
-    return LstmLayer(schedule, constants)
+    return LstmLayer(schedule, constants, counters)
+
+
+def counter_ports(schedule: LayerSchedule) -> data.StructLayout:
+    """The counters of a layer whose sums can saturate, see :class:`LstmLayer`."""
+    assert isinstance(schedule, LstmSchedule)
+    return lstm_layer.counter_ports(schedule)
 
 
 def weight_ports(schedule: LayerSchedule) -> dict[str, Any]:

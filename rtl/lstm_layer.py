@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import LstmSchedule
+from model.spec import LstmSchedule, PopcountSpec
 from rtl.beat import Beat
 from rtl.layer_inputs import layer_inputs, turning_x
 from rtl.lstm_unit import GateConstants, LstmUnit, unit_weights
+from rtl.popcount import Popcount
+from rtl.saturation_counter import COUNTER_WIDTH, count_up
 from rtl.shapes import codes, named
 from rtl.unit import Unit
 
@@ -27,6 +29,12 @@ def weight_ports(schedule: LstmSchedule) -> dict[str, Any]:
     }
 
 
+def counter_ports(schedule: LstmSchedule) -> data.StructLayout:
+    """Counters of the sums over x and over h: one a level of nodes, that of the lowest level first."""
+    sums = zip("xh", schedule.running_sums, strict=True)
+    return data.StructLayout({name: data.ArrayLayout(COUNTER_WIDTH, each.levels) for name, each in sums})
+
+
 class LstmLayer(Unit):
     """One time step: every hidden unit in groups of ``pe``, each in ``beats`` cycles.
 
@@ -35,7 +43,7 @@ class LstmLayer(Unit):
 
     Latency: ``done`` is high ``Schedule.LATENCY`` cycles after the beat announced as ``final``; the next
     step may begin in the cycle after. Throughput: a beat a cycle. ``restart`` makes h and c MLB(0); reset
-    only empties the pipeline.
+    only empties the pipeline and clears the counters.
 
     Parameters
     ----------
@@ -43,6 +51,8 @@ class LstmLayer(Unit):
         What is computed, on how much hardware.
     constants
         The weights, if they are to be constants of the sums; for a step that takes a single beat.
+    counters
+        Whether there is a port ``saturations``; for sums that can saturate.
 
     Ports
     -----
@@ -53,6 +63,8 @@ class LstmLayer(Unit):
     turn : In; turn h by one beat's lanes (for the dense layer)
     h : Out; its codes, those of ``hidden`` units and of padding lanes; turned by ``h_lanes`` in each beat
     done : Out; the step is complete, h is new from the next cycle on
+    saturations : Out, with counters; see :func:`counter_ports`: how many nodes of all gates and hidden units saturated
+        since the last reset, three cycles after the beat; they stay at their largest value
     """
 
     SEQUENTIAL = True
@@ -65,9 +77,15 @@ class LstmLayer(Unit):
     turn: Value
     h: data.View
     done: Value
+    saturations: data.View
 
-    def __init__(self, schedule: LstmSchedule, constants: tuple[tuple[GateConstants, ...], ...] | None = None) -> None:
-        self.spec, self.constants, self.variant = schedule, constants, (constants,)
+    def __init__(
+        self,
+        schedule: LstmSchedule,
+        constants: tuple[tuple[GateConstants, ...], ...] | None = None,
+        counters: bool = False,
+    ) -> None:
+        self.spec, self.constants, self.variant = schedule, constants, (constants, counters)
         super().__init__(
             {
                 **(weight_ports(schedule) if constants is None else {}),
@@ -78,6 +96,7 @@ class LstmLayer(Unit):
                 "turn": In(1),
                 "h": Out(codes(schedule.lstm.h, schedule.beats * schedule.h_lanes)),
                 "done": Out(1),
+                **({"saturations": Out(counter_ports(schedule))} if counters else {}),
             }
         )
 
@@ -117,9 +136,9 @@ class LstmLayer(Unit):
         with m.Elif(read.valid | self.turn):
             m.d.sync += h.eq(h.rotate_right(h_bits * s.h_lanes))
 
-        c_new, h_new = [], []
-        for p in range(s.pe):
-            m.submodules[f"lstm_unit_{p}"] = unit = LstmUnit(s, self.constants[p] if self.constants else None)
+        units = [LstmUnit(s, self.constants and self.constants[p], self.variant[1]) for p in range(s.pe)]
+        for p, unit in enumerate(units):
+            m.submodules[f"lstm_unit_{p}"] = unit
             if not self.constants:
                 m.d.comb += [unit.weights.eq(self.weights[p]), unit.biases.eq(self.biases[p])]
             m.d.comb += [
@@ -131,12 +150,28 @@ class LstmLayer(Unit):
                 unit.c_before.eq(c[c_bits * p :][:c_bits]),
                 unit.c_now.eq(c[c_bits * (s.groups * s.pe - s.pe + p) :][:c_bits]),
             ]
-            c_new.append(unit.c)
-            h_new.append(unit.h_new)
         with m.If(self.restart):
             m.d.sync += c.eq(c_init)
         with m.Elif(cell_valid):
-            m.d.sync += c.eq(Cat(c[c_bits * s.pe :], *c_new))
+            m.d.sync += c.eq(Cat(c[c_bits * s.pe :], *(unit.c for unit in units)))
         with m.If(hidden_valid):
-            m.d.sync += h_next.eq(Cat(h_next[h_bits * s.pe :], *h_new))
+            m.d.sync += h_next.eq(Cat(h_next[h_bits * s.pe :], *(unit.h_new for unit in units)))
+        if self.variant[1]:
+            self._count(m, units, summed.final)
         return m
+
+    def _count(self, m: Module, units: list[LstmUnit], final: Value) -> None:
+        """Count the nodes that saturate; ``final``: it is the last group, in which the last units may not exist."""
+        s = self.spec
+        existing = s.lstm.hidden - (s.groups - 1) * s.pe
+        for name, sum_ in zip("xh", s.running_sums, strict=True):
+            for level in sorted(set(sum_.saturating)):
+                places = [i for i, each in enumerate(sum_.saturating) if each == level]
+                flags = [Cat(unit.saturated[name][k][i] for k in range(4) for i in places) for unit in units]
+                bits = Cat(each if p < existing else Mux(final, 0, each) for p, each in enumerate(flags))
+                m.submodules[f"popcount_{name}_{level}"] = popcount = Popcount(PopcountSpec(n=len(bits)))
+                more = Signal.like(popcount.o, name=f"saturated_{name}_{level}")
+                m.d.comb += popcount.x.as_value().eq(bits)
+                m.d.sync += more.eq(popcount.o)
+                count = count_up(m, f"saturations_{name}_{level}", more, COUNTER_WIDTH)
+                m.d.comb += self.saturations[name][level].eq(count)

@@ -9,7 +9,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import GATES, LstmSchedule, MlbAccumulatorSpec, MlbDotSpec, RunningSumSpec
+from model.spec import GATES, LstmSchedule, MlbAccumulatorSpec, MlbDotSpec
 from rtl.cell_code import CellCode
 from rtl.gate_code import GateCode
 from rtl.hidden_code import HiddenCode
@@ -25,6 +25,12 @@ def unit_weights(schedule: LstmSchedule) -> data.StructLayout:
     """The weights of one gate of one unit in one beat."""
     lstm = schedule.lstm
     return data.StructLayout({"x": codes(lstm.wx[0], schedule.x_lanes), "h": codes(lstm.wh[0], schedule.h_lanes)})
+
+
+def unit_flags(schedule: LstmSchedule) -> data.StructLayout:
+    """Of each gate's sums over x and over h, a bit for each node that can saturate; see :class:`RunningSum`."""
+    sums = zip("xh", schedule.running_sums, strict=True)
+    return data.StructLayout({name: data.ArrayLayout(len(each.saturating), 4) for name, each in sums})
 
 
 #: Weight codes of one gate of one unit where they are constants: of x, of h, and of the bias.
@@ -48,6 +54,8 @@ class LstmUnit(Unit):
         What is computed, on how much hardware.
     constants
         For each gate its weights, where they are the same in every beat; without them they are inputs.
+    flags
+        Whether there is a port ``saturated``; for sums that can saturate.
 
     Ports
     -----
@@ -60,6 +68,7 @@ class LstmUnit(Unit):
     c : Out; code of the new cell state, one cycle after ``gates_valid``
     c_now : In; the same code, another cycle later
     h_new : Out; code of the new hidden state, then
+    saturated : Out, with flags; which nodes did in the beat one cycle before, see :func:`unit_flags`
     """
 
     SEQUENTIAL = True
@@ -74,10 +83,13 @@ class LstmUnit(Unit):
     c: Value
     c_now: Value
     h_new: Value
+    saturated: data.View
 
-    def __init__(self, schedule: LstmSchedule, constants: tuple[GateConstants, ...] | None = None) -> None:
+    def __init__(
+        self, schedule: LstmSchedule, constants: tuple[GateConstants, ...] | None = None, flags: bool = False
+    ) -> None:
         self.spec, self.lstm = schedule, schedule.lstm
-        self.constants, self.variant = constants, (constants,)
+        self.constants, self.variant = constants, (constants, flags)
         lstm = self.lstm
         weights = {
             "weights": In(data.ArrayLayout(unit_weights(schedule), 4)),
@@ -95,6 +107,7 @@ class LstmUnit(Unit):
                 "c": Out(code_shape(lstm.c)),
                 "c_now": In(code_shape(lstm.c)),
                 "h_new": Out(code_shape(lstm.h)),
+                **({"saturated": Out(unit_flags(schedule))} if flags else {}),
             }
         )
 
@@ -150,19 +163,20 @@ class LstmUnit(Unit):
 
     def _limited_sum(self, m: Module, k: int) -> Value:
         """The sums of x and h by limited adders, each times its factor, and the bias."""
-        s, constants = self.spec, self.constants and self.constants[k]
+        s, constants, flags = self.spec, self.constants and self.constants[k], self.variant[1]
         m.submodules[f"scaled_sum_{GATES[k]}"] = z = ScaledSum(self.lstm.gate_sum(k))
-        for i, (name, dot, lanes) in enumerate(
-            zip("xh", self.lstm.integer_dots(k), (s.x_lanes, s.h_lanes), strict=True)
-        ):
-            spec = RunningSumSpec(dot=replace(dot, weights=constants[i]) if constants else dot, lanes=lanes)
-            m.submodules[f"running_sum_{name}_{GATES[k]}"] = total = RunningSum(spec)
+        for i, (name, spec) in enumerate(zip("xh", s.running_sums, strict=True)):
+            if constants:
+                spec = replace(spec, dot=replace(spec.dot, weights=constants[i]))
+            m.submodules[f"running_sum_{name}_{GATES[k]}"] = total = RunningSum(spec, flags)
             m.d.comb += [
                 *(total.valid.eq(self.sum_valid), total.first.eq(self.sum_first)),
                 *(total.x.eq(getattr(self, name)), getattr(z, f"x{i}").eq(total.o)),
             ]
             if not constants:
                 m.d.comb += total.w.eq(self.weights[k][name])
+            if flags and spec.saturating:
+                m.d.comb += self.saturated[name][k].eq(total.saturated)
         if constants:
             m.d.comb += z.x2.eq(constants[2])
         else:

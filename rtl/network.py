@@ -6,13 +6,13 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, Signature
 
 from model.spec import LOAD_WIDTH, LayerSchedule, Pool, Schedule, Weights, memory_images, of_layer
 from rtl.beat import BeatCounter
 from rtl.dense_layer import DenseLayer
 from rtl.layer_stage import LayerStage
-from rtl.layers import build_layer, layer_constants
+from rtl.layers import build_layer, counter_ports, layer_constants
 from rtl.shapes import shape_of
 from rtl.unit import Unit
 from rtl.weight_loader import WeightLoader
@@ -43,6 +43,13 @@ class Network(Unit):
         reset no sample is taken until the beats of :func:`model.spec.load_stream` are, one a cycle. Between
         two sequences another beat begins a new load, before any sample that waits and when the results of all samples
         before are taken; within one it waits.
+    counters
+        Whether saturations are counted, in each layer whose sums can saturate.
+
+    Raises
+    ------
+    ValueError
+        If there are to be counters and no sum can saturate.
 
     Ports
     -----
@@ -50,18 +57,23 @@ class Network(Unit):
     o : Out, stream of {label, logits: classes numbers of ``logit_format``}, one a sequence; with ``Pool.EACH`` one a
         step, and a field more, last: the sequence ends here
     w : In, stream of ``LOAD_WIDTH`` bits, with ``LOAD`` only
+    saturations : Out, with counters only; of each such layer ``x_l0`` and ``h_l0``, a counter for each level of nodes
+        of its sums over x and over h: the numbers of :func:`model.saturations.saturations`, over all gates and units,
+        of all samples since the last reset, complete when a result is there; see :class:`LstmLayer`
     """
 
     SEQUENTIAL = True
     i: stream.Interface
     w: stream.Interface
     o: stream.Interface
+    saturations: Any
 
     def __init__(
         self,
         schedule: Schedule,
         weights: Weights,
         storage: WeightStorage = WeightStorage.ROM,
+        counters: bool = False,
     ) -> None:
         self.spec = schedule
         self.images, self.storage = memory_images(schedule, weights), storage
@@ -81,6 +93,9 @@ class Network(Unit):
             }
         )
         ports = {"i": In(stream.Signature(sample)), "o": Out(stream.Signature(result))}
+        self.counted = [counters and s.layer.saturates for s in schedule.layers]
+        if counters:
+            ports["saturations"] = Out(self._counters())
         if storage is WeightStorage.LOAD:
             ports["w"] = In(stream.Signature(LOAD_WIDTH))
         if storage is WeightStorage.EXTERNAL:
@@ -89,15 +104,29 @@ class Network(Unit):
                 ports[f"{image.name}_data"] = In(image.width)
         super().__init__(ports)
 
+    def _counters(self) -> Signature:
+        """The counters of all layers that have them."""
+        if not any(self.counted):
+            rules = ", ".join(dict.fromkeys(str(lstm.sums or "exact") for lstm in self.spec.network.lstms)) or "exact"
+            raise ValueError(f"Sums of a network with counters must be able to saturate, not {rules!r}")
+        return Signature(
+            {
+                of_layer(name, number): Out(counters)
+                for number, layer in enumerate(self.spec.layers)
+                if self.counted[number]
+                for name, counters in counter_ports(layer).members.items()
+            }
+        )
+
     def build(self) -> Module:
         m = Module()
         *below, s = self.spec.layers
         pool = self.spec.network.dense.pool
         loader = self._loader(m)
-        stages = [LayerStage(layer, constants) for layer, constants in zip(below, self.constants, strict=False)]
+        stages = [LayerStage(*each) for each in zip(below, self.constants, self.counted, strict=False)]
         hold = Signal()  # no sample is taken
         x = self._pipeline(m, stages, hold, loader)
-        lstm = build_layer(s, self.constants[-1])
+        lstm = build_layer(s, self.constants[-1], self.counted[-1])
         m.submodules[f"{s.layer.kind}_layer"] = lstm
         m.submodules.dense_layer = dense = DenseLayer(self.spec)
         m.d.comb += [
@@ -107,6 +136,9 @@ class Network(Unit):
             self.o.payload.logits.eq(dense.logits),
             self.o.payload.label.eq(dense.label),
         ]
+        for number, layer in enumerate([*stages, lstm]):
+            for name in "xh" if self.counted[number] else "":
+                m.d.comb += getattr(self.saturations, of_layer(name, number)).eq(layer.saturations[name])
         counter = BeatCounter((s.groups, s.beats), (self.spec.network.dense.classes, s.h_beats))
         if lstm.constants is None:
             self._layer_memories(m, s, len(below), counter.address, counter.block, lstm, loader)

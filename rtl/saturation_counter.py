@@ -1,4 +1,4 @@
-"""A sum in a written order that counts how often its nodes saturate."""
+"""Counters of saturation, and a sum in a written order that has them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import reduce
 from operator import add
 from typing import ClassVar
 
-from amaranth.hdl import Cat, ClockSignal, Const, Module, Mux, ResetSignal, Shape, Signal, Value
+from amaranth.hdl import Cat, ClockSignal, Const, Module, Mux, ResetSignal, Shape, Signal, Value, ValueLike
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
@@ -15,6 +15,21 @@ from rtl.adder_tree import AdderTree
 from rtl.compressor import FinalAdder
 from rtl.shapes import shape_of
 from rtl.unit import Unit
+
+COUNTER_WIDTH = 32  #: bits of a counter, if nothing else is asked for
+
+
+def count_up(m: Module, name: str, more: Value, width: int, valid: ValueLike = 1, clear: ValueLike = 0) -> Signal:
+    """A counter: adds ``more`` in each cycle that is ``valid``, stays at its largest value, is 0 after a reset."""
+    count, added = Signal(width, name=name), Signal(Shape.cast(more.shape()), name=f"{name}_flags")
+    total = Signal(max(width, len(added)) + 1, name=f"{name}_total")
+    largest = Const((1 << width) - 1, width)
+    m.d.comb += [added.eq(more), total.eq(count + added)]
+    with m.If(clear):
+        m.d.sync += count.eq(0)
+    with m.Elif(valid):
+        m.d.sync += count.eq(Mux(total > largest, largest, total))
+    return count
 
 
 class SaturationCounter(Unit):
@@ -46,7 +61,9 @@ class SaturationCounter(Unit):
     o: Value
     counts: data.View
 
-    def __init__(self, spec: AdderTreeSpec, stages: int = 0, final: FinalAdder = "small", width: int = 32) -> None:
+    def __init__(
+        self, spec: AdderTreeSpec, stages: int = 0, final: FinalAdder = "small", width: int = COUNTER_WIDTH
+    ) -> None:
         if not 1 <= width <= 62:
             raise ValueError(f"Width of a counter must be 1 to 62 bits, not {width!r}")
         self.spec, self.latency, self.variant = spec, stages, (final, width)
@@ -59,7 +76,7 @@ class SaturationCounter(Unit):
     def build(self) -> Module:
         m = Module()
         spec: AdderTreeSpec = self.spec
-        final, _ = self.variant
+        final, width = self.variant
         m.submodules.adder_tree = tree = AdderTree(spec, self.latency, final, flags=True)
         m.d.comb += [getattr(tree, f"x{i}").eq(getattr(self, f"x{i}")) for i in range(len(spec.ranges))]
         m.d.comb += self.o.eq(tree.o)
@@ -70,19 +87,9 @@ class SaturationCounter(Unit):
         for level in range(spec.levels):
             flags = [tree.saturated[k] for k, node in enumerate(spec.saturating) if node.level == level]
             if flags:
-                self._count(m, f"level_{level}", self.counts[level], reduce(add, flags), valid)
+                count = count_up(m, f"level_{level}", reduce(add, flags), width, valid, self.clear)
+                m.d.comb += self.counts[level].eq(count)
         return m
-
-    def _count(self, m: Module, name: str, output: Value, flags: Value, valid: Value) -> None:
-        width: int = self.variant[1]
-        count, more = Signal(width, name=name), Signal(Shape.cast(flags.shape()), name=f"{name}_flags")
-        total = Signal(max(width, len(more)) + 1, name=f"{name}_total")
-        largest = Const((1 << width) - 1, width)
-        m.d.comb += [more.eq(flags), total.eq(count + more), output.eq(count)]
-        with m.If(self.clear):
-            m.d.sync += count.eq(0)
-        with m.Elif(valid):
-            m.d.sync += count.eq(Mux(total > largest, largest, total))
 
     def _arriving(self, m: Module) -> Value:
         """``valid`` of the sum that leaves the adders; of those before a reset none is."""

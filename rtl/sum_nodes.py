@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from amaranth.hdl import Cat, Module, Value
+
 from model.spec import AdderTreeSpec, Format, Overflow, SumNode
 from model.spec.adder_tree import Range
 from rtl.compressor import FinalAdder
-from rtl.logic import ZERO, Bit, Logic, known
+from rtl.logic import ZERO, Bit, Logic, LogicUnit, known, pipelined
 from rtl.saturation import Clamped, Word, exact_sum, saturating_sum
 
 #: Levels of clamps that have small adders in a balanced tree: three quarters of all nodes.
@@ -88,6 +90,18 @@ class SumNodes:
             words = [Word(exact_sum(self.logic, words, _width(node.exact), adder)[node.shift :])]
         exact, whole = max(_width(node.before), rule.width + 1), not self.prune
         return saturating_sum(self.logic, words, exact, rule.width, above or whole, below or whole, adder)
+
+
+class SumUnit(LogicUnit):
+    """Base of the units of one sum: with a port ``saturated``, the flags lie behind ``o`` among the bits."""
+
+    saturated: Value
+
+    def build(self) -> Module:
+        m = Module()
+        outputs = Cat(self.o, self.saturated) if "saturated" in self.signature.members else self.o
+        m.d.comb += Value.cast(outputs).eq(pipelined(m, self.latency, self.bits))
+        return m
 
 
 def _width(values: Range) -> int:

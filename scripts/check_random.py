@@ -74,16 +74,18 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
         "datapath": draw(st.sampled_from(datapaths)),
         "storage": draw(st.sampled_from(list(WeightStorage))),
         "stall": draw(st.sampled_from([0.0, 0.3])),
+        "counters": draw(st.booleans()),
     }
 
 
 def check(case: dict[str, Any], folder: Path, simulator: SimulatorName) -> Result:
-    """Build the network of a case, simulate it, and compare every named value.
+    """Build the network of a case, simulate it, and compare every named value, and its counters of saturation if it has
+    any.
 
     Raises
     ------
     AssertionError
-        If a value or the number of cycles differs; it names the first difference.
+        If a value, a counter or the number of cycles differs; it names the first difference.
     """
     network, x = random_network(**case["network"])
     schedule = Schedule(network=network.spec(), folding=case["folding"], datapath=case["datapath"])
@@ -95,8 +97,10 @@ def check(case: dict[str, Any], folder: Path, simulator: SimulatorName) -> Resul
         simulator=simulator,
         storage=case["storage"],
         stall=case["stall"],
+        counters=case["counters"] and any(lstm.saturates for lstm in schedule.network.layers),
     )
     assert result.first_difference is None, str(result.first_difference)
+    assert result.equal, f"Counters must be equal, not {result.counters}"
     predicted = schedule.result_cycles(x.shape[1], len(x))
     assert case["stall"] or result.result_cycles == predicted, f"Cycles must be {predicted}, not {result.result_cycles}"
     return result

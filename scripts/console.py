@@ -38,6 +38,10 @@ Weights = Annotated[
     typer.Option(help="Where they are: in logic, in a memory in the Verilog or in files, in one to load, outside."),
 ]
 
+Counters = Annotated[
+    bool, typer.Option("--counters", help="Counters of saturating adders, on ports saturations__x_l0 and so on.")
+]
+
 
 class DatapathChoice(StrEnum):
     """A datapath, or the smallest one by synthesis."""
@@ -154,8 +158,10 @@ def one_of(bundle: object, unit: str | None, settings: list[str] | None, *of_bun
         raise UsageError(f"Exactly one of BUNDLE and --unit must be given, not {'both' if unit else 'neither'}")
     if unit is None and settings:
         raise UsageError(f"Option --set must go with --unit, not with a bundle: {settings[0]!r}")
-    if unit is not None and any(option is not None for option in of_bundle):
-        raise UsageError(f"Options --pe, --simd and --datapath must go with a bundle, not with --unit {unit!r}")
+    if unit is not None and any(option not in (None, False) for option in of_bundle):
+        raise UsageError(
+            f"Options --pe, --simd, --datapath and --counters must go with a bundle, not with --unit {unit!r}"
+        )
 
 
 def given(bundle: Path | None, unit: str | None, settings: list[str] | None) -> str:

@@ -13,6 +13,7 @@ from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from scripts.console import (
     BundleOrUnit,
+    Counters,
     DatapathOption,
     Json,
     Pe,
@@ -43,20 +44,21 @@ def generate(
     pe: Pe = None,
     simd: Simd = None,
     datapath: DatapathOption = None,
+    counters: Counters = False,
     json: Json = False,
 ) -> None:
     """Write Verilog; with --weights readmemh also the ROM images it reads, with load what its stream w takes.
 
     Example: xnorforge generate runs/digits/bundle --weights readmemh --out verilog
     """
-    one_of(bundle, unit, settings, pe, simd, datapath)
+    one_of(bundle, unit, settings, pe, simd, datapath, counters)
     schedule = None
     if bundle is None:
         assert unit is not None
         contents, about = {f"{unit}.v": emit(build(unit, settings or ()), unit)}, unit
     else:
         loaded, schedule = open_bundle(bundle, pe, simd, datapath, find_liberty())
-        network = Network(schedule, loaded.weights, weights)
+        network = Network(schedule, loaded.weights, weights, counters)
         contents = {"network.v": emit(network, "network"), **beside(network.images, weights)}
         about = built_as(schedule)
     files = [str(path) for path in write_all(contents, out_folder)]

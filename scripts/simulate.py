@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from model.workflow import accuracy
 from rtl.weight_memory import WeightStorage
 from scripts.console import (
     BundlePath,
+    Counters,
     DatapathOption,
     Json,
     Pe,
@@ -51,10 +53,11 @@ def simulate(
     pe: Pe = None,
     simd: Simd = None,
     datapath: DatapathOption = None,
+    counters: Counters = False,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Work folder; RUN/simulation if not given.")] = None,
     json: Json = False,
 ) -> None:
-    """Compare every named value of the Verilog with the golden function, bit for bit.
+    """Compare every named value of the Verilog with the golden function, bit for bit; with --counters the counters too.
 
     Exits with status 1 if anything differs, and says where first.
 
@@ -77,6 +80,7 @@ def simulate(
             folder=folder,
             simulator=chosen,
             storage=weights,
+            counters=counters,
             stall=stall,
             seed=seed,
             waves=waves,
@@ -90,6 +94,7 @@ def simulate(
         "compared": result.compared,
         "differing": result.differing,
         "first_difference": as_dict(result.first_difference),
+        "counters": [asdict(counter) for counter in result.counters],
         "accuracy_rtl": accuracy(result.labels, loaded.labels),
         "accuracy_golden": accuracy(result.golden_labels, loaded.labels),
         "cycles": result.cycles,
@@ -132,9 +137,21 @@ def simulate(
                 ("logs and vectors", folder),
             ],
         )
+        if counters:
+            table(
+                "Saturations counted (levels from the summands on)",
+                [
+                    (
+                        f"layer {each.layer}, sum over {each.sum}, level {each.level}",
+                        f"RTL {'unknown' if each.got is None else f'{each.got:,}'}, "
+                        f"golden model {each.expected:,}{'' if each.equal else ': differs'}",
+                    )
+                    for each in result.counters
+                ],
+            )
         if result.first_difference:
             out.print(f"First difference: {result.first_difference}", soft_wrap=True, markup=False)
-        else:
+        elif result.equal:
             out.print(f"Next: xnorforge synth {bundle}", soft_wrap=True, markup=False)
-    if result.differing:
+    if not result.equal:
         raise typer.Exit(1)

@@ -14,6 +14,7 @@ from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from scripts.console import (
     BundleOrUnit,
+    Counters,
     DatapathOption,
     Json,
     Pe,
@@ -53,6 +54,7 @@ def synth(
     pe: Pe = None,
     simd: Simd = None,
     datapath: DatapathOption = None,
+    counters: Counters = False,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Run the tools even for what was synthesized before.")
     ] = False,
@@ -67,7 +69,7 @@ def synth(
 
     Example: xnorforge synth --unit xnor_dot --set n=128 --delay 2.5
     """
-    one_of(bundle, unit, settings, pe, simd, datapath)
+    one_of(bundle, unit, settings, pe, simd, datapath, counters)
     library = liberty or (None if generic else find_liberty())
     if energy:
         require(library)
@@ -77,7 +79,7 @@ def synth(
         component, top, about = build(unit, settings or ()), unit, unit
     else:
         loaded, schedule = open_bundle(bundle, pe, simd, datapath, library)
-        component, top = Network(schedule, loaded.weights, weights), "network"
+        component, top = Network(schedule, loaded.weights, weights, counters), "network"
         rom_bits, images = sum(image.bits for image in component.images), beside(component.images, weights)
         about = f"network, {built_as(schedule)}"
     with tempfile.TemporaryDirectory() as scratch, err.status("writing Verilog") as status:

@@ -57,6 +57,8 @@ async def record(dut) -> None:
             writer.follow(sink.count)
         await RisingEdge(dut.clk)
         cycle, idle = cycle + 1, 0 if moved else idle + 1
+    await FallingEdge(dut.clk)
+    Fields(dut, settings["counters"], arrays, 1).record(0, 0)
     nanoseconds = int(1e9 * (time.process_time() - start))
     taken = source.taken[:: settings["steps"]]
     arrays["taken"][: len(taken)] = taken

@@ -91,9 +91,10 @@ struct Design {
     Signal find(const std::string& path) const {
         if (path == "o__payload")
             return {reinterpret_cast<const uint8_t*>(&model.o___05Fpayload), sizeof model.o___05Fpayload};
-        auto dot = path.rfind('.');
-        auto scope = context.scopeFind((top + "." + path.substr(0, dot)).c_str());
-        auto variable = scope ? scope->varFind(path.substr(dot + 1).c_str()) : nullptr;
+        auto whole = top + "." + path;
+        auto dot = whole.rfind('.');
+        auto scope = context.scopeFind(whole.substr(0, dot).c_str());
+        auto variable = scope ? scope->varFind(whole.substr(dot + 1).c_str()) : nullptr;
         if (!variable) fail("Signal " + path + " must be in the design");
         return {static_cast<const uint8_t*>(variable->datap()), int(variable->totalSize())};
     }
@@ -223,6 +224,8 @@ void run(Settings& s) {
         stages.push_back({name, strobe, groups, at, 0, fields(s, design, observed)});
     }
 
+    auto counters = fields(s, design, observed);
+
     model.rst = 1;
     for (int edge = 0; edge < 2; ++edge) {
         model.clk = 0, model.eval();
@@ -248,6 +251,8 @@ void run(Settings& s) {
         model.clk = 1, model.eval();
         ++cycle, idle = moved ? 0 : idle + 1;
     }
+    model.clk = 0, model.eval();
+    for (auto& counter : counters) counter.record(0, 0);
     *cycles = cycle;
     *nanoseconds = int64_t(1e9 * double(std::clock() - start) / CLOCKS_PER_SEC);
 }

@@ -42,10 +42,13 @@ def run_bulk(
     """
     start, folder = time.monotonic(), folder.resolve()
     env = environment("bulk")
-    prepare(folder, (top, public, FLAGS, MAKE), [*sources, HARNESS])
+    # Streams are members of the model; counters on ports are found by name, as is all below the top module.
+    counters = {top: tuple(dict.fromkeys(f["signal"] for f in settings["counters"]))}
+    named = {k: v for k, v in public.items() if k != top} | counters
+    prepare(folder, (top, named, FLAGS, MAKE), [*sources, HARNESS])
     program = folder / "build" / "Vmodel"
     if not program.exists():
-        control = public_signals(folder, {k: v for k, v in public.items() if k != top}, "rd")
+        control = public_signals(folder, named, "rd")
         command = ["verilator", *FLAGS, "--top-module", top, "--Mdir", str(program.parent), "-MAKEFLAGS", MAKE]
         command += [str(control), *(str(p.resolve()) for p in sources), str(HARNESS)]
         if code := run_child(command, env, folder / "build.log", timeout_s, since=start):
@@ -110,6 +113,7 @@ def _words(
         cycles = places[f"cycle_{stage['name']}"][0]
         yield f"stage {stage['name']} strobe {stage['strobe']} groups {stage['groups']} cycle {cycles}"
         yield from _fields(stage["fields"], places, sequences * settings["steps"])
+    yield from _fields(settings["counters"], places, 1)
 
 
 def _fields(fields: Sequence[Mapping[str, Any]], places: Mapping[str, Place], rows: int) -> Iterator[str]:

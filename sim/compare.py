@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.golden import Trace
-from model.spec import GATES, Schedule
+from model.spec import GATES, Ints, Schedule
+from rtl.saturation_counter import COUNTER_WIDTH
 from sim import probes
 from sim.job import UNKNOWN
 
@@ -44,14 +46,30 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Counter:
+    """A counter of saturations: of the sums over x or h of a layer, on one level. ``got`` is None if it was unknown."""
+
+    layer: int
+    sum: str
+    level: int
+    expected: int
+    got: int | None
+
+    @property
+    def equal(self) -> bool:
+        """Whether it has the number of the golden function."""
+        return self.got == self.expected
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """The outcome of a simulation; ``labels`` are those of the Verilog, ``golden_labels`` what they should be.
 
     ``cycles`` counts from reset to the last result, a load of weights included; ``cycles_per_sequence`` from the
     first sample being taken to the (last) result being valid, of the first sequence, which finds the hardware empty
-    (None with stalls); ``result_cycles`` from then to each result. ``run_s`` are the seconds of processor time (of one
-    core) that the cycles took, ``total_s`` those that passed with building (unless that was done before) and start.
-    ``written`` are the symbols of a text that was written, by number.
+    (None with stalls); ``result_cycles`` from then to each result. ``counters`` are beside the values compared.
+    ``run_s`` are the seconds of processor time (of one core) that the cycles took, ``total_s`` those that passed with
+    building (unless that was done before) and start. ``written`` are the symbols of a text that was written, by number.
     """
 
     sequences: int
@@ -66,6 +84,12 @@ class Result:
     run_s: float
     total_s: float
     written: NDArray[np.int64] | None = None
+    counters: tuple[Counter, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether no value and no counter differs."""
+        return not self.differing and all(counter.equal for counter in self.counters)
 
 
 def compare(
@@ -112,6 +136,22 @@ def compare(
         total_s=total_s,
         written=observed.get("written"),
     )
+
+
+def compare_counters(expected: Mapping[str, Ints], observed: Mapping[str, NDArray[np.int64]]) -> tuple[Counter, ...]:
+    """Compare the counters of the Verilog with :func:`model.saturations.saturations`."""
+    found = []
+    for name, counts in expected.items():
+        array = f"saturations_{name}"
+        if array not in observed and not counts.any():
+            continue  # the layer has none, because it cannot saturate
+        values = observed.get(array, np.full(len(counts), UNKNOWN))
+        sum_, _, layer = name.rpartition("_l")
+        totals = np.minimum(counts.reshape(len(counts), -1).sum(1), (1 << COUNTER_WIDTH) - 1)
+        for level, (total, got) in enumerate(zip(totals.tolist(), values.tolist(), strict=True)):
+            got = None if got == UNKNOWN else got
+            found.append(Counter(layer=int(layer), sum=sum_, level=level, expected=total, got=got))
+    return tuple(found)
 
 
 def _cycles_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.golden import run
+from model.saturations import saturations_of
 from model.spec import MemoryImage, Schedule, Weights, load_stream, memory_images
 from model.writing import Writing
 from rtl.network import Network
@@ -21,7 +22,7 @@ from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from sim import probes
 from sim.bulk import run_bulk
-from sim.compare import Result, compare
+from sim.compare import Result, compare, compare_counters
 from sim.runner import Progress, run_bench
 from sim.simulators import SimulationError, SimulatorName
 
@@ -30,7 +31,7 @@ TOP = "network"
 SILENCE = 4  #: a design that does nothing for this many sequences' time is stuck
 
 PUBLIC = {
-    TOP: ("clk", "rst", "i__*", "o__*", "w__*", "*_addr", "*_data"),
+    TOP: ("clk", "rst", "i__*", "o__*", "w__*", "saturations__*", "*_addr", "*_data"),
     "*_layer*": ("x", "*_valid"),
     "lstm_unit*": ("z_*", "activation_*", "gate_*", "c_raw", "c", "t", "h_raw", "h_new"),
     "relu_unit*": ("z", "h_new"),
@@ -59,6 +60,7 @@ def simulate(
     simulator: SimulatorName,
     verilog: Path | None = None,
     storage: WeightStorage = WeightStorage.ROM,
+    counters: bool = False,
     stall: float = 0.0,
     seed: int = 0,
     waves: bool = False,
@@ -75,6 +77,8 @@ def simulate(
     storage
         Where the Verilog has its weights. Those of ``LOAD`` are sent while the first sample waits already; those
         of ``EXTERNAL`` are in memories of the bench.
+    counters
+        Whether the Verilog counts saturations, and its counters are compared too.
     stall
         Probability that a stream waits, each cycle, on either side.
     on_progress
@@ -87,6 +91,8 @@ def simulate(
     ------
     SimulationError
         If the simulation cannot be run, or a stream breaks its protocol.
+    ValueError
+        If there are to be counters and no sum can saturate.
     """
     if simulator == "bulk":
         if waves:
@@ -95,10 +101,11 @@ def simulate(
             raise SimulationError(f"Weights must be const, rom or readmemh for simulator bulk, not {storage.value!r}")
         if feedback:
             raise SimulationError("Text must be written with icarus or verilator, not 'bulk'")
-    golden, images = run(schedule.network, weights, samples), memory_images(schedule, weights)
-    contents = beside(images, storage)
+    network, images = Network(schedule, weights, storage, counters), memory_images(schedule, weights)
+    golden, contents = run(schedule.network, weights, samples), beside(images, storage)
     if verilog is None:
-        contents[f"{TOP}.v"] = emit(Network(schedule, weights, storage), TOP)
+        contents[f"{TOP}.v"] = emit(network, TOP)
+    expected = saturations_of(schedule.network, weights, golden) if counters else {}
     written = [path for path in write_all(contents, folder) if path.suffix == ".v"]
     start = time.perf_counter()
     observed = observe(
@@ -109,6 +116,7 @@ def simulate(
         sources=[*written, *([verilog] if verilog else [])],
         load=load_stream(images) if storage is WeightStorage.LOAD else (),
         memories=images if storage is WeightStorage.EXTERNAL else (),
+        counters=counters,
         stall=stall,
         seed=seed,
         waves=waves,
@@ -116,7 +124,8 @@ def simulate(
         on_progress=on_progress,
         feedback=feedback,
     )
-    return compare(golden, observed, schedule, stall, time.perf_counter() - start)
+    result = compare(golden, observed, schedule, stall, time.perf_counter() - start)
+    return replace(result, counters=compare_counters(expected, observed))
 
 
 def observe(
@@ -128,6 +137,7 @@ def observe(
     sources: Sequence[Path],
     load: Sequence[int] = (),
     memories: Sequence[MemoryImage] = (),
+    counters: bool = False,
     stall: float = 0.0,
     seed: int = 0,
     waves: bool = False,
@@ -155,6 +165,7 @@ def observe(
         "logit_frac": schedule.network.logit_format.frac,
         "stages": [asdict(stage) for stage in probes.stages(schedule)],
         "results": [asdict(field) for field in probes.results(schedule)],
+        "counters": [asdict(field) for field in probes.counters(schedule)] if counters else [],
         "steps": steps,
         "stall": stall,
         "seed": seed,

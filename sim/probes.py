@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from model.golden import Trace
 from model.spec import GATES, Format, LayerSchedule, LstmSchedule, Pool, ReluSchedule, Schedule, of_layer
+from rtl.saturation_counter import COUNTER_WIDTH
 from sim.job import UNKNOWN
 
 #: Which pipeline stage shows a value of an LSTM layer, if the datapath computes it; those of one stage are in order.
@@ -181,11 +182,30 @@ def results(schedule: Schedule) -> tuple[Field, ...]:
     )
 
 
+def counters(schedule: Schedule) -> tuple[Field, ...]:
+    """The counters of saturation on the ports of the top module, of each layer that can have them."""
+    return tuple(
+        Field(
+            array=f"saturations_{of_layer(name, layer)}",
+            place=level,
+            signal=f"saturations__{of_layer(name, layer)}",
+            width=COUNTER_WIDTH,
+            signed=False,
+            low=level * COUNTER_WIDTH,
+        )
+        for layer, s in enumerate(schedule.layers)
+        if isinstance(s, LstmSchedule) and s.lstm.saturates
+        for name, sum_ in zip("xh", s.running_sums, strict=True)
+        for level in range(sum_.levels)
+    )
+
+
 def arrays(schedule: Schedule, sequences: int, steps: int) -> dict[str, tuple[tuple[int, ...], int]]:
     """Every recorded array: its shape, and what stands where nothing was recorded.
 
     Named values are as in :class:`model.golden.Trace`; ``cycle_<stage>`` is the cycle in which a stage showed a
-    group (in which a result was first valid), ``taken`` that in which a sequence's first sample was taken.
+    group (in which a result was first valid), ``taken`` that in which a sequence's first sample was taken;
+    ``saturations_<sum>`` are the counters of a sum, level by level, in the end.
     """
     results = (sequences, *schedule.network.results(steps))
     found: dict[str, tuple[tuple[int, ...], int]] = {}
@@ -201,6 +221,8 @@ def arrays(schedule: Schedule, sequences: int, steps: int) -> dict[str, tuple[tu
             shape, each = (sequences, steps, *gates, *row), (sequences, steps, s.groups)
         found[value.array] = (shape, int(UNKNOWN))
         found[value.cycles] = (each, -1)
+    for counter in counters(schedule):  # of one array, the last has the highest level
+        found[counter.array] = ((counter.place + 1,), int(UNKNOWN))
     return found | {"taken": ((sequences,), -1)}
 
 

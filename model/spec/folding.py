@@ -12,6 +12,7 @@ from model.spec.lstm import LstmSpec
 from model.spec.network import LayerSpec, NetworkSpec, Pool
 from model.spec.product import MlbDotSpec
 from model.spec.relu import ReluSpec
+from model.spec.running_sum import RunningSumSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +180,13 @@ class LstmSchedule(LayerSchedule):
     @property
     def h_beats(self) -> int:
         return self.beats
+
+    @property
+    def running_sums(self) -> tuple[RunningSumSpec, RunningSumSpec]:
+        """The sums of x and of h of every gate, a beat a cycle, where sums are limited."""
+        dots, lanes = self.lstm.integer_dots(0), (self.x_lanes, self.h_lanes)
+        x, h = (RunningSumSpec(dot=dot, lanes=each) for dot, each in zip(dots, lanes, strict=True))
+        return x, h
 
     @property
     def beats(self) -> int:

@@ -193,6 +193,11 @@ class LstmSpec:
             return False
         return self.sums.shift > 0 or any(dot.sum.overflows for dot in self.integer_dots(0))
 
+    @property
+    def saturates(self) -> bool:
+        """Whether a node of ``sums`` saturates for some x, h and weights."""
+        return self.sums is not None and any(dot.sum.saturating for dot in self.integer_dots(0))
+
     def gate_sum(self, gate: int) -> ScaledSumSpec:
         """z from the two sums by the nodes of ``sums`` and the code of the bias, which is a word."""
         sources = (*(dot.format for dot in self.integer_dots(gate)), self.b[gate].code_format)

@@ -39,6 +39,7 @@ class ReluSpec:
     kind: ClassVar[str] = "relu"  #: what its hardware is called by
     activation_levels: ClassVar[int] = 0  #: nothing is binarized
     weight_levels: ClassVar[int] = 0
+    saturates: ClassVar[bool] = False  #: no node of its sums does
 
     features: int
     hidden: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,6 +66,23 @@ class RunningSumSpec:
     def format(self) -> Format:
         """Format of the total, in every cycle."""
         return self.dot.format
+
+    @functools.cached_property
+    def saturating(self) -> tuple[int, ...]:
+        """The level of each node that can saturate in a beat, whatever the weights: chunk by chunk those of its dot
+        product, from :attr:`AdderTreeSpec.saturating`, and then that of :meth:`adder`, which is the last level.
+        """
+        found: list[int] = []
+        for chunk in self.chunks:
+            found += [node.level for node in replace(chunk, weights=None).sum.saturating]
+            if self.beats > 1:
+                found += [self.levels - 1 for _ in self.adder(chunk).saturating]
+        return tuple(found)
+
+    @property
+    def levels(self) -> int:
+        """Number of levels of nodes of the whole dot product."""
+        return self.dot.sum.levels
 
     def adder(self, chunk: IntegerDotSpec) -> AdderTreeSpec:
         """The node that adds a chunk's sum to the total."""

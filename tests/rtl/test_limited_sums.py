@@ -7,6 +7,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from model.sums import saturation_counts
 from rtl.adder_tree import AdderTree
 from rtl.compressor import FinalAdder
 from rtl.integer_dot import IntegerDot
-from rtl.saturation_counter import SaturationCounter
+from rtl.saturation_counter import SaturationCounter, count_up
 from rtl.verilog import emit
 from sim.vectors import unit_vectors
 from tests.rtl.units import check, simulate
@@ -146,6 +147,24 @@ def count_in_hardware(unit: SaturationCounter, rows: list[list[int]], valid: lis
     simulator.add_testbench(bench)
     simulator.run()
     return counts
+
+
+def test_a_reset_clears_a_counter():
+    async def bench(ctx: Any) -> None:
+        for added, cleared in ((5, 0), (7, 0), (7, 0), (7, 1), (3, 0), (0, 0)):
+            ctx.set(more, added)
+            ctx.set(reset, cleared)
+            await ctx.tick()
+            found.append(ctx.get(count))
+
+    found: list[int] = []
+    m, more, reset = Module(), Signal(3), Signal()
+    count = count_up(m, "count", more, 4)
+    simulator = Simulator(ResetInserter(reset)(m))
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert found == [5, 12, 15, 0, 3, 3]
 
 
 @settings(max_examples=20)

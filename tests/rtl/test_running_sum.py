@@ -18,9 +18,17 @@ from scripts.check_random import SUMS
 from tests.rtl.units import check
 
 
-def totals(spec: RunningSumSpec, x: np.ndarray, w: np.ndarray, idle: list[bool], beats: int) -> list[int]:
-    """The hardware's sums of rows (rows, beats * lanes), a beat a cycle, with idle cycles between."""
+def totals(
+    spec: RunningSumSpec, x: np.ndarray, w: np.ndarray, idle: list[bool], beats: int
+) -> tuple[list[int], list[int]]:
+    """The hardware's sums of rows (rows, beats * lanes), a beat a cycle, with idle cycles between; and how many nodes
+    of each level it says to have saturated, over all cycles."""
     found: list[int] = []
+    saturated = [0] * spec.levels
+
+    def count(ctx: Any) -> None:
+        for place, level in enumerate(spec.saturating):
+            saturated[level] += ctx.get(unit.saturated[place])
 
     async def bench(ctx: Any) -> None:
         waits = iter(idle)
@@ -29,6 +37,7 @@ def totals(spec: RunningSumSpec, x: np.ndarray, w: np.ndarray, idle: list[bool],
                 if next(waits):
                     ctx.set(unit.valid, 0)
                     await ctx.tick()
+                    count(ctx)
                 lanes = slice(beat * spec.lanes, (beat + 1) * spec.lanes)
                 ctx.set(unit.x, numbers[lanes].tolist())
                 if spec.dot.weights is None:
@@ -36,14 +45,15 @@ def totals(spec: RunningSumSpec, x: np.ndarray, w: np.ndarray, idle: list[bool],
                 ctx.set(unit.valid, 1)
                 ctx.set(unit.first, beat == 0)
                 await ctx.tick()
+                count(ctx)
             found.append(ctx.get(unit.o))
 
-    unit = RunningSum(spec)
+    unit = RunningSum(spec, flags=True)
     simulator = Simulator(unit)
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    return found
+    return found, saturated
 
 
 @st.composite
@@ -61,7 +71,7 @@ def running_sums(draw: st.DrawFn) -> RunningSumSpec:
 @settings(max_examples=60)
 @given(running_sums(), st.integers(0, 2), st.randoms(use_true_random=False))
 def test_beats_add_up_in_the_written_order(spec, more, random):
-    """Also where other sums of the same beats are longer, so that zeros follow."""
+    """Also where other sums of the same beats are longer, so that zeros follow. Nodes that saturate are told once."""
     rows, n, beats = 8, spec.dot.n, spec.beats + more
     source = spec.dot.source
     x = np.zeros((rows, beats * spec.lanes), np.int64)
@@ -69,7 +79,10 @@ def test_beats_add_up_in_the_written_order(spec, more, random):
     w = np.array([[random.randint(*spec.dot.codes) for _ in range(beats * spec.lanes)] for _ in x])
     idle = [random.random() < 0.3 for _ in range(rows * beats)]
     codes = None if spec.dot.weights else w[:, :n]
-    assert totals(spec, x, w, idle, beats) == spec.dot.compute(x[:, :n], codes).tolist()
+    found, saturated = totals(spec, x, w, idle, beats)
+    assert found == spec.dot.compute(x[:, :n], codes).tolist()
+    products = x[:, :n] * spec.dot.integers(spec.dot.weights or w[:, :n])
+    assert saturated == spec.dot.rule.saturations(list(products.T)).sum(1).tolist()
 
 
 @settings(max_examples=40)

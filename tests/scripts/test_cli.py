@@ -232,8 +232,8 @@ def test_text(of_text, simulator, tmp_path):
 def test_text_that_differs_is_shown_and_fails(of_text, simulator, tmp_path, monkeypatch):
     """The hardware says " " where the golden function says anything else."""
 
-    def faulty(schedule: Any, weights: Any, storage: Any) -> Network:
-        return Network(schedule, {**weights, "dense_b": np.array([4000, 0, 0, 0], np.int32)}, storage)
+    def faulty(schedule: Any, weights: Any, *more: Any) -> Network:
+        return Network(schedule, {**weights, "dense_b": np.array([4000, 0, 0, 0], np.int32)}, *more)
 
     monkeypatch.setattr("sim.network.Network", faulty)
     options = ["--prompt", "cab", "--symbols", 6, "--simulator", simulator, "--out", tmp_path]
@@ -248,6 +248,36 @@ def test_text_that_differs_is_shown_and_fails(of_text, simulator, tmp_path, monk
     assert place is not None
     assert f"First symbol that differs: number {place.start()}, expected {place[0]!r}, got ' '" in shown.stdout
     assert "First difference: logits at sequence 0, step 0, class 0, cycle " in shown.stdout
+
+
+def test_counters_of_saturation(tmp_path, monkeypatch):
+    """Written, simulated and synthesized on request; one that differs is shown and fails."""
+    np.savez(tmp_path / "mine.npz", x=np.random.default_rng(0).normal(size=(60, 3, 2)), y=np.arange(60) % 2)
+    options = ["--family", "blstm", "--adders", 5, "--hidden", 2, "--epochs", 1, "--epochs-float", 1]
+    made = answer("train", "--data", tmp_path / "mine.npz", *options, "--out", tmp_path / "run")["bundle"]
+    counts = answer("info", made, "--saturations", 4)["saturations"]
+    expected = [level["saturated"] for levels in counts.values() for level in levels]
+    simulated = ["simulate", made, "--counters", "--sequences", 4, "--pe", 1, "--simulator", choose_quick()]
+    simulated += ["--out", tmp_path / "simulation"]
+    found = answer(*simulated)
+    assert found["differing"] == 0
+    assert [each["expected"] for each in found["counters"]] == [each["got"] for each in found["counters"]] == expected
+    assert sum(expected) > 0
+    assert found["counters"][0] == {"layer": 0, "sum": "x", "level": 0, "expected": expected[0], "got": expected[0]}
+
+    answer("generate", made, "--counters", "--out", tmp_path / "counting")
+    answer("generate", made, "--out", tmp_path / "plain")
+    texts = [(tmp_path / name / "network.v").read_text() for name in ("counting", "plain")]
+    assert [re.findall(r"output \[\d+:0\] (saturations\w+)", text) for text in texts] == [
+        ["saturations__h_l0", "saturations__x_l0"],
+        [],
+    ]
+
+    monkeypatch.setattr("sim.network.saturations_of", lambda *_: {"x_l0": np.full((len(counts["x_l0"]), 4, 2), 1000)})
+    shown = run(*simulated)
+    assert shown.exit_code == 1
+    assert f"layer 0, sum over x, level 0  RTL {expected[0]}, golden model 8,000: differs" in shown.stdout
+    assert "Next:" not in shown.stdout
 
 
 def test_layers(tmp_path):
@@ -382,10 +412,10 @@ def test_auto_takes_the_smallest_and_says_so(bundle, tmp_path):
 def test_a_difference_is_shown_and_fails(bundle, simulator, tmp_path, monkeypatch):
     """The hardware gets one other weight than the golden function."""
 
-    def faulty(schedule: Any, weights: Any, storage: Any) -> Network:
+    def faulty(schedule: Any, weights: Any, *more: Any) -> Network:
         wx = weights["wx_l0"].copy()
         wx[1, 3, 4] ^= 1
-        return Network(schedule, {**weights, "wx_l0": wx}, storage)
+        return Network(schedule, {**weights, "wx_l0": wx}, *more)
 
     monkeypatch.setattr("sim.network.Network", faulty)
     options = ["--sequences", 2, "--simulator", simulator, "--out", tmp_path]
@@ -487,8 +517,12 @@ BAD: dict[str, str] = {
     "generate": "Exactly one of BUNDLE and --unit must be given, not neither",
     "generate @bundle --unit popcount": "Exactly one of BUNDLE and --unit must be given, not both",
     "generate @bundle --set n=3": "Option --set must go with --unit, not with a bundle: 'n=3'",
-    "synth --unit popcount --pe 2": "Options --pe, --simd and --datapath must go with a bundle, not with --unit 'po",
-    "generate --unit popcount --datapath auto": "Options --pe, --simd and --datapath must go with a bundle, not with",
+    "synth --unit popcount --pe 2": "Options --pe, --simd, --datapath and --counters must go with a bundle, not with",
+    "synth --unit popcount --counters": "Options --pe, --simd, --datapath and --counters must go with a bundle, not",
+    "generate --unit popcount --datapath auto": "Options --pe, --simd, --datapath and --counters must go with a bu",
+    "generate @bundle --counters": "Sums of a network with counters must be able to saturate, not 'exact'",
+    "simulate @bundle --counters": "Sums of a network with counters must be able to saturate, not 'exact'",
+    "synth @bundle --counters": "Sums of a network with counters must be able to saturate, not 'exact'",
     "train --levels 5,1 --datapath table": "Datapath must be arithmetic or threshold, not 'table': Table must have",
     "generate --unit popcont": "Unit must be one of popcount, bit_sum, xnor_dot, ",
     "generate --unit popcount --set m=3": "Setting of popcount must be one of n=..., stages=..., final=..., not 'm=3'",

@@ -30,6 +30,7 @@ CASE = {
     "datapath": Datapath.ARITHMETIC,
     "storage": WeightStorage.ROM,
     "stall": 0.0,
+    "counters": False,
 }
 
 
