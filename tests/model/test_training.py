@@ -226,7 +226,7 @@ def test_what_has_no_label_is_neither_learned_nor_scored(tmp_path):
     steps = dataclasses.replace(steps, y=np.where(np.arange(5) < 3, np.abs(steps.y), -1))
     other = dataclasses.replace(steps, x=np.where(np.arange(5)[:, None] < 3, steps.x, 1 - steps.x))
     scaling = Scaling.identity(2)
-    found, right = [], 0.0
+    found, right = [], -1.0
     for number, each in enumerate((steps, other)):
         config = dataclasses.replace(EACH, distill=0.0)
         training_run = run.Run(config, each, tmp_path / str(number))
