@@ -126,22 +126,22 @@ class Network(Unit):
         stages = [LayerStage(*each) for each in zip(below, self.constants, self.counted, strict=False)]
         hold = Signal()  # no sample is taken
         x = self._pipeline(m, stages, hold, loader)
-        lstm = build_layer(s, self.constants[-1], self.counted[-1])
-        m.submodules[f"{s.layer.kind}_layer"] = lstm
+        top = build_layer(s, self.constants[-1], self.counted[-1])
+        m.submodules[f"{s.layer.kind}_layer"] = top
         m.submodules.dense_layer = dense = DenseLayer(self.spec)
         m.d.comb += [
-            lstm.inputs.eq(x.payload.x),
-            lstm.turn.eq(dense.turn),
-            dense.lanes.eq(lstm.h),  # the first of them
+            top.inputs.eq(x.payload.x),
+            top.turn.eq(dense.turn),
+            dense.lanes.eq(top.h),  # the first of them
             self.o.payload.logits.eq(dense.logits),
             self.o.payload.label.eq(dense.label),
         ]
-        for number, layer in enumerate([*stages, lstm]):
+        for number, layer in enumerate([*stages, top]):
             for name in "xh" if self.counted[number] else "":
                 m.d.comb += getattr(self.saturations, of_layer(name, number)).eq(layer.saturations[name])
         counter = BeatCounter((s.groups, s.beats), (self.spec.network.dense.classes, s.h_beats))
-        if lstm.constants is None:
-            self._layer_memories(m, s, len(below), counter.address, counter.block, lstm, loader)
+        if top.constants is None:
+            self._layer_memories(m, s, len(below), counter.address, counter.block, top, loader)
         self._memory(m, "dense_weights", counter.address, dense.weights, loader)
         self._memory(m, "dense_biases", counter.block, dense.bias, loader)
 
@@ -154,7 +154,7 @@ class Network(Unit):
             m.d.comb += self.o.payload.last.eq(last)
         with m.FSM():
             with m.State("RESTART"):  # after a reset; the data registers themselves have none
-                m.d.comb += [lstm.restart.eq(1), dense.restart.eq(1)]
+                m.d.comb += [top.restart.eq(1), dense.restart.eq(1)]
                 m.d.sync += between.eq(1)
                 m.next = "WEIGHTS" if loader else "LOAD"
             if loader:
@@ -163,16 +163,16 @@ class Network(Unit):
                     with m.If(loader.last):
                         m.next = "LOAD"
             with m.State("LOAD"):
-                m.d.comb += [x.ready.eq(1), lstm.load.eq(x.valid)]
-                with m.If(lstm.load):
+                m.d.comb += [x.ready.eq(1), top.load.eq(x.valid)]
+                with m.If(top.load):
                     m.d.sync += [last.eq(x.payload.last), between.eq(0)]
                     m.next = "STEP"
                 if loader:
                     with m.Elif(empty & self.w.valid):
                         m.next = "WEIGHTS"
             with m.State("STEP"):
-                counter.run(m, lstm.beat, 0, "STEP_END")
-            with m.State("STEP_END"), m.If(lstm.done):
+                counter.run(m, top.beat, 0, "STEP_END")
+            with m.State("STEP_END"), m.If(top.done):
                 m.next = "DENSE"
                 if pool is Pool.LAST:
                     with m.If(~last):
@@ -189,7 +189,7 @@ class Network(Unit):
                 with m.If(self.o.ready):
                     m.next = "LOAD"
                     with m.If(last):
-                        m.d.comb += [lstm.restart.eq(1), dense.restart.eq(1)]
+                        m.d.comb += [top.restart.eq(1), dense.restart.eq(1)]
                         m.d.sync += between.eq(1)
         return m
 
