@@ -251,7 +251,7 @@ def test_text_that_differs_is_shown_and_fails(of_text, simulator, tmp_path, monk
 
 
 def test_counters_of_saturation(tmp_path, monkeypatch):
-    """Written, simulated and synthesized on request; one that differs is shown and fails."""
+    """Written and simulated on request; one that differs is shown and fails."""
     np.savez(tmp_path / "mine.npz", x=np.random.default_rng(0).normal(size=(60, 3, 2)), y=np.arange(60) % 2)
     options = ["--family", "blstm", "--adders", 5, "--hidden", 2, "--epochs", 1, "--epochs-float", 1]
     made = answer("train", "--data", tmp_path / "mine.npz", *options, "--out", tmp_path / "run")["bundle"]
