@@ -148,7 +148,10 @@ class NumberChoice:
 
     def of_bits(self) -> NumberChoice:
         """The same for samples that are bits; a word has a sign, so one of these is two bits wide."""
-        return replace(self, source=Format(1, 0, signed=False), words={**self.words, "x": Format(2)})
+        words = {**self.words, "x": Format(2)}
+        # A bias must not be finer than the products, which have no fraction bits but those of the weights.
+        words["b"] = Format(words["b"].width, min(words["b"].frac, self.weight_frac))
+        return replace(self, source=Format(1, 0, signed=False), words=words)
 
     def offset(self, gate: int) -> int:
         """Stored integer of the offset of a gate's binarization."""

@@ -121,13 +121,16 @@ class Run:
         progress: Progress,
         teacher: nn.Module | None = None,
         adapt: Callable[[], object] = lambda: None,
+        trained: bool = False,
     ) -> float:
         """Train ``network``, leave it at its best epoch, and return its validation accuracy there.
 
         parts: standardized samples and labels by split; teacher: what is distilled, if anything is; adapt: what to do
-        after every epoch, before its score.
+        after every epoch, before its score; trained: the network stays as it is where no epoch is as good.
         """
         state = self.state["phases"].setdefault(phase, {"epoch": 0, "score": -1.0})
+        if trained and "best" not in state:
+            self._keep(state, network, score(network, *parts["val"]))
         x, y = parts["train"]
         factors = [p for m in network.modules() if isinstance(m, Factors) for p in m.parameters()]
         others = [p for p in network.parameters() if all(p is not f for f in factors)]
@@ -159,12 +162,17 @@ class Run:
             adapt()
             reached = score(network, *parts["val"])
             if reached >= state["score"]:
-                state["score"], state["best"] = reached, {k: v.clone() for k, v in network.state_dict().items()}
+                self._keep(state, network, reached)
             state.update(epoch=epoch + 1, last=network.state_dict(), optimizer=optimizer.state_dict())
             self.save()
             progress(phase, epoch + 1, epochs, total / len(x), reached)
         network.load_state_dict(state["best"])
         return state["score"]
+
+    @staticmethod
+    def _keep(state: dict[str, Any], network: nn.Module, reached: float) -> None:
+        """As the best of its phase."""
+        state["score"], state["best"] = reached, {k: v.clone() for k, v in network.state_dict().items()}
 
     def _turned(self, x: Tensor, chance: torch.Generator) -> Tensor:
         """A batch, turned in time by a random number of places."""

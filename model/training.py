@@ -77,9 +77,9 @@ def train(
     float_network.eval()
     validation, unaware, epochs = dict(trained.validation), None, phases(config)
 
-    def fit(phase: str, epochs: int, rate: float) -> None:
+    def fit(phase: str, epochs: int, rate: float, trained: bool = False) -> None:
         adapt = network.adapt if config.family in STEPPED else lambda: None
-        validation[phase] = run.fit(phase, network, parts, epochs, rate, progress, float_network, adapt)
+        validation[phase] = run.fit(phase, network, parts, epochs, rate, progress, float_network, adapt, trained)
 
     if config.family is Family.FIXED32:
         validation["mlb"] = score(network, *parts["val"])
@@ -89,7 +89,7 @@ def train(
         network.sums = config.adders
         unaware = None if config.adders.exact else copy.deepcopy(network)
         if any(lstm.inexact for lstm in network.spec().lstms):
-            fit("mlb", epochs["mlb"], config.rate_adders)
+            fit("mlb", epochs["mlb"], config.rate_adders, trained=True)
         else:
             validation["mlb"] = validation["exact"]
     else:

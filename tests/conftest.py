@@ -11,6 +11,8 @@ from hypothesis import settings
 from model.data import find_root
 from sim.simulators import SimulationError, choose
 
+# The size of somebody's terminal is nothing that tests depend on; a console takes it when it is made.
+os.environ["COLUMNS"] = "110"
 settings.register_profile("xnorforge", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("xnorforge")
 
@@ -38,6 +40,5 @@ def data_root():
 
 @pytest.fixture(autouse=True)
 def _quiet_environment(monkeypatch, tmp_path_factory):
-    """No test depends on the size of somebody's terminal or the results in somebody's cache, or adds to them."""
+    """No test depends on the results in somebody's cache, or adds to them."""
     monkeypatch.setitem(os.environ, "XNORFORGE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-    monkeypatch.setitem(os.environ, "COLUMNS", "110")

@@ -195,7 +195,7 @@ def test_a_bundle_says_what_is_wrong_with_a_layer(tmp_path):
         ("hidden", 0, "Bundle field network.layers.0 of {}: Number of hidden units must be 1 to 4096, not 0"),
         ("hidden", "5", "Bundle field network.layers.0.hidden of {}: Input should be a valid integer"),
         ("w", {"bits": 9, "step": 3, "frac": 9}, "Bundle field network.layers.0.w of {}: Bits of an integer weight"),
-        ("wx", [], "Bundle field network.layers.0.wx of {} must be one of schema version 4, and it is unknown"),
+        ("wx", [], "Bundle field network.layers.0.wx of {} must be one of schema version 5, and it is unknown"),
     ):
         design = json.loads(text)
         design["network"]["layers"][0][key] = value

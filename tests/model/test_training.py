@@ -546,3 +546,19 @@ def test_a_bad_configuration_is_refused(change, words):
     with pytest.raises(TrainingError) as caught:
         TrainConfig(**change)
     assert str(caught.value) == words
+
+
+def test_the_start_is_kept_where_training_through_the_adders_is_worse(tmp_path, monkeypatch):
+    """All predictions are right before it begins, and wrong after each of its epochs."""
+    config = dataclasses.replace(CONFIG, family=Family.BLSTM, adders=SumSpec(width=4), epochs_adders=2)
+    told = iter([0, 0, 1] * 2 + [1, 0, 0])
+    right, wrong = torch.from_numpy(DATA.part("val")[1]), torch.full((DATA.sizes["val"],), -1)
+    monkeypatch.setattr(run, "predictions", lambda *_: right if next(told) else wrong)
+    trained = train(config, DATA, tmp_path, silent)
+    assert next(told, None) is None
+    assert trained.validation == {"float": 1.0, "exact": 1.0, "mlb": 1.0}
+    assert trained.unaware is not None
+    kept, start = network_of(trained).state_dict(), trained.unaware.state_dict()
+    last = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["phases"]["mlb"]["last"]
+    assert all(torch.equal(kept[name], start[name]) for name in start if name != "shift")
+    assert not torch.equal(kept["masters.wx_l0"], last["masters.wx_l0"])
