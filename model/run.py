@@ -140,6 +140,8 @@ class Run:
             groups.append({"params": factors, "weight_decay": 0.0, "ratio": self.config.factor_rate})
         optimizer = torch.optim.AdamW(groups, lr=rate)
         if "last" in state:
+            if list(state["last"]) != list(network.state_dict()):  # the optimizer knows weights by their order
+                raise TrainingError(f"Checkpoint {str(self.path)!r} must be of this version; remove it to begin again")
             network.load_state_dict(state["last"])
             optimizer.load_state_dict(state["optimizer"])
         per_epoch = math.ceil(len(x) / self.config.batch)

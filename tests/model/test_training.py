@@ -562,3 +562,17 @@ def test_the_start_is_kept_where_training_through_the_adders_is_worse(tmp_path, 
     last = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["phases"]["mlb"]["last"]
     assert all(torch.equal(kept[name], start[name]) for name in start if name != "shift")
     assert not torch.equal(kept["masters.wx_l0"], last["masters.wx_l0"])
+
+
+def test_a_checkpoint_with_other_weights_is_refused(tmp_path):
+    """Such as one of another version: the optimizer's state goes by the order of the weights."""
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, DATA, tmp_path, stop_after("mlb", 1))
+    stored = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    last = stored["phases"]["mlb"]["last"]
+    stored["phases"]["mlb"]["last"] = dict(reversed(last.items()))
+    torch.save(stored, tmp_path / "checkpoint.pt")
+    with pytest.raises(TrainingError) as caught:
+        train(CONFIG, DATA, tmp_path, silent)
+    path = str(tmp_path / "checkpoint.pt")
+    assert str(caught.value) == f"Checkpoint {path!r} must be of this version; remove it to begin again"
