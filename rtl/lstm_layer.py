@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from model.spec import LstmSchedule, PopcountSpec
 from rtl.beat import Beat
-from rtl.layer_inputs import layer_inputs, turning_x
+from rtl.layer_inputs import layer_ports, turning_x
 from rtl.lstm_unit import GateConstants, LstmUnit, unit_weights
 from rtl.popcount import Popcount
 from rtl.saturation_counter import COUNTER_WIDTH, count_up
@@ -89,13 +89,7 @@ class LstmLayer(Unit):
         super().__init__(
             {
                 **(weight_ports(schedule) if constants is None else {}),
-                "load": In(1),
-                "inputs": In(layer_inputs(schedule)),
-                "restart": In(1),
-                "beat": In(Beat),
-                "turn": In(1),
-                "h": Out(codes(schedule.lstm.h, schedule.beats * schedule.h_lanes)),
-                "done": Out(1),
+                **layer_ports(schedule),
                 **({"saturations": Out(counter_ports(schedule))} if counters else {}),
             }
         )

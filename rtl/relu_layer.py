@@ -4,11 +4,11 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
 from model.spec import ReluSchedule
 from rtl.beat import Beat
-from rtl.layer_inputs import layer_inputs, turning_x
+from rtl.layer_inputs import layer_ports, turning_x
 from rtl.relu_unit import ReluConstants, ReluUnit
 from rtl.shapes import codes, named
 from rtl.unit import Unit
@@ -53,13 +53,7 @@ class ReluLayer(Unit):
         super().__init__(
             {
                 **(weight_ports(schedule) if constants is None else {}),
-                "load": In(1),
-                "inputs": In(layer_inputs(schedule)),
-                "restart": In(1),
-                "beat": In(Beat),
-                "turn": In(1),
-                "h": Out(codes(schedule.layer.h, schedule.h_beats * schedule.h_lanes)),
-                "done": Out(1),
+                **layer_ports(schedule),
             }
         )
 

@@ -92,11 +92,15 @@ class LayerSchedule:
     @property
     def x_lanes(self) -> int:
         """Features a beat."""
-        raise NotImplementedError
+        return self._lanes(self.layer.features)
 
     @property
     def h_lanes(self) -> int:
         """Hidden units that are taken from h in a beat."""
+        return self._lanes(self.layer.hidden)
+
+    def _lanes(self, inputs: int) -> int:
+        """Of so many inputs, those of a beat."""
         raise NotImplementedError
 
     @property
@@ -128,14 +132,6 @@ class ReluSchedule(LayerSchedule):
 
     layer: ReluSpec
 
-    @property
-    def x_lanes(self) -> int:
-        return self._lanes(self.layer.features)
-
-    @property
-    def h_lanes(self) -> int:
-        return self._lanes(self.layer.hidden)
-
     def _lanes(self, inputs: int) -> int:
         return -(-inputs // -(-inputs // min(self.folding.simd, inputs)))
 
@@ -159,14 +155,6 @@ class LstmSchedule(LayerSchedule):
     def lstm(self) -> LstmSpec:
         """What is computed."""
         return self.layer
-
-    @property
-    def x_lanes(self) -> int:
-        return self._lanes(self.lstm.features)
-
-    @property
-    def h_lanes(self) -> int:
-        return self._lanes(self.lstm.hidden)
 
     def _lanes(self, inputs: int) -> int:
         """Of so many inputs, those of a beat; where sums are limited, in whole units of their order."""
