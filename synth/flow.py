@@ -11,7 +11,7 @@ import math
 import re
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -125,8 +125,6 @@ def _synthesize(
     try:
         if delay is not None:
             report = _report(design, *_for_delay(design, delay))
-        elif effort == "balanced":
-            report = replace(_report(design, _balanced(design)), effort=effort)
         else:
             report = _report(design, _map(design, Goal(effort=effort)))
     except BaseException:
@@ -174,14 +172,6 @@ class _Mapped:
     timing: _Timing
 
 
-def _balanced(design: _Design) -> _Mapped:
-    """Of what every effort makes, the least area x delay, as far as there is timing."""
-    found = [_map(design, Goal(effort=effort)) for effort in get_args(Effort)]
-    if any(mapped.timing.delay is None for mapped in found):
-        return _map(design, Goal(effort="balanced"))
-    return _choose(design, found, lambda mapped: mapped.best.area * (mapped.timing.delay or 0.0))
-
-
 def _for_delay(design: _Design, delay: float) -> tuple[_Mapped, str]:
     """The smallest netlist that OpenSTA finds fast enough, else the fastest; and what to say of it.
 
@@ -208,20 +198,33 @@ def _for_delay(design: _Design, delay: float) -> tuple[_Mapped, str]:
 
 
 def _choose(design: _Design, found: Sequence[_Mapped], cost: Callable[[_Mapped], float]) -> _Mapped:
-    """The one of least cost, in the work folder: mapped again if another was mapped after it."""
+    """The one of least cost, in the work folder: written again if another was written after it."""
     best = min(found, key=cost)
-    return best if best is found[-1] else _map(design, best.goal)
+    if best is not found[-1]:
+        _write(design, best.best)
+    return best
 
 
 def _map(design: _Design, goal: Goal) -> _Mapped:
+    """Map, and of several that may meet the goal take the least area x delay, or the last where there is no timing."""
     try:
-        best, tools = mapping.map_design(
+        candidates, tools = mapping.map_design(
             design.verilog, design.top, design.library, goal, design.workdir, design.budget, design.progress
         )
     except yosys.YosysError as error:
         raise SynthError(_sentence(error, design.top, design.library)) from None
-    netlist = Netlist(design.workdir / "netlist.json", design.top)
-    return _Mapped(goal, best, tools, netlist, _time(netlist, design, tools))
+    found: list[_Mapped] = []
+    for candidate in candidates:
+        _write(design, candidate)
+        netlist = Netlist(design.workdir / "netlist.json", design.top)
+        found.append(_Mapped(goal, candidate, tools, netlist, _time(netlist, design, tools)))
+    if any(mapped.timing.delay is None for mapped in found):
+        return found[-1]
+    return _choose(design, found, lambda mapped: mapped.best.area * (mapped.timing.delay or 0.0))
+
+
+def _write(design: _Design, candidate: mapping.Candidate) -> None:
+    mapping.write_netlist(candidate, design.top, design.library, design.workdir, design.budget, design.progress)
 
 
 def _report(design: _Design, mapped: _Mapped, *notes: str) -> SynthReport:

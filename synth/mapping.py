@@ -41,22 +41,37 @@ def map_design(
     workdir: Path,
     budget: Budget,
     progress: Callable[[str], None],
-) -> tuple[Candidate, dict[str, str]]:
-    """Leave the netlist that meets the goal best in `workdir` as netlist.json and netlist.v; versions of the tools.
+) -> tuple[list[Candidate], dict[str, str]]:
+    """The netlists that may meet the goal best, and the versions of the tools.
 
-    Leaves the other files of `plan` there too.  Raises YosysError and SynthError.
+    One, but for effort balanced three that only timing can choose from: the smallest, the fastest, and that of the
+    least area x delay, by what ABC says of delays.
+    Leaves the files of `plan` in `workdir`.  Raises YosysError and SynthError.
     """
     versions = run_plan(plan.plan(verilog, top, library, goal), workdir, budget, progress)
     candidates = [_candidate(name, workdir, top, library) for name in plan.mapped(goal)]
-    if goal.effort == "area":
-        if (workdir / f"{plan.ADDERS}.json").is_file():
-            candidates += _with_adders(top, library, workdir, budget, progress)
-        best = _smallest(candidates, workdir, top, library)
-    else:
-        best = _best(candidates, goal, workdir)
-    _save(workdir, "netlist", top, best.module)
+    delays = _delays(candidates, workdir)
+    adders = _with_adders(top, library, workdir, budget, progress) if goal.adder_cells else []
+    best = {
+        "area": lambda: _smallest([*candidates, *adders], workdir, top, library),
+        "speed": lambda: _fast(candidates, delays, goal.delay_ps),
+        "balanced": lambda: min(candidates, key=lambda each: each.area * delays.get(each.name, 1.0)),
+    }
+    efforts = best if goal.effort == "balanced" else (goal.effort,)
+    return [best[effort]() for effort in efforts], versions
+
+
+def write_netlist(
+    candidate: Candidate,
+    top: str,
+    library: Library,
+    workdir: Path,
+    budget: Budget,
+    progress: Callable[[str], None],
+) -> None:
+    """Leave a netlist in `workdir` as netlist.json and netlist.v."""
+    _save(workdir, "netlist", top, candidate.module)
     run_plan(plan.write_plan(library), workdir, budget, progress)
-    return best, versions
 
 
 def scratch(workdir: Path) -> list[Path]:
@@ -69,7 +84,8 @@ def _with_adders(
     top: str, library: Library, workdir: Path, budget: Budget, progress: Callable[[str], None]
 ) -> list[Candidate]:
     """The netlists with full-adder cells; none if there is nothing that they could do."""
-    assert library.full_adder is not None
+    if library.full_adder is None:
+        return []
     module = _load(workdir, plan.ADDERS, top)
     while simplify_adders(module):
         _save(workdir, plan.ADDERS, top, module)
@@ -82,21 +98,20 @@ def _with_adders(
     return [_candidate(name, workdir, top, library) for name in plan.ALL_MAPPED_ADDERS]
 
 
-def _best(candidates: Sequence[Candidate], goal: Goal, workdir: Path) -> Candidate:
-    # What ABC says of each, in their order; it leaves registers and ports out, alike for all.
-    said = re.findall(r"\bDelay = *([\d.]+) ps", (workdir / "yosys.log").read_text())
-    delays = [float(ps) for ps in said[-len(candidates) :]]
-    if len(delays) != len(candidates):
-        return min(candidates, key=lambda candidate: candidate.area)
-    with_delays = list(zip(candidates, delays, strict=True))
-    if goal.delay_ps is not None:
-        limit = goal.delay_ps
-        meeting = [candidate for candidate, delay in with_delays if delay <= limit]
-        if meeting:
-            return min(meeting, key=lambda candidate: candidate.area)
-    if goal.effort == "balanced":
-        return min(with_delays, key=lambda each: each[0].area * each[1])[0]
-    return min(with_delays, key=lambda each: each[1])[0]
+def _delays(candidates: Sequence[Candidate], workdir: Path) -> dict[str, float]:
+    """What ABC says of each, in ps; it leaves registers and ports out, alike for all.  Nothing if it says it not."""
+    said = re.findall(r"\bDelay = *([\d.]+) ps", (workdir / "yosys.log").read_text())[-len(candidates) :]
+    if len(said) != len(candidates):
+        return {}
+    return {candidate.name: float(ps) for candidate, ps in zip(candidates, said, strict=True)}
+
+
+def _fast(candidates: Sequence[Candidate], delays: dict[str, float], limit_ps: float | None) -> Candidate:
+    """The fastest, or the smallest that takes no longer than the limit."""
+    meeting = [each for each in candidates if limit_ps is not None and delays.get(each.name, math.inf) <= limit_ps]
+    if meeting or not delays:
+        return min(meeting or candidates, key=lambda each: each.area)
+    return min(candidates, key=lambda each: delays[each.name])
 
 
 def _smallest(candidates: Sequence[Candidate], workdir: Path, top: str, library: Library) -> Candidate:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from synth.liberty import Library
 
@@ -16,8 +16,8 @@ Effort = Literal["area", "balanced", "speed"]
 #        matrices `amap` gives a tenth less than ABC's other mappers (`map -a`, `&nf`), on a single adder tree about
 #        the same.  Buffered and resized for loads: a whole network got 3 times faster and no larger by it, because
 #        enables drive hundreds of registers.
-# balanced: the first of area; choices, mapped for area with an eye on delay (`amap -Q`) and for delay.  On a weight
-#        matrix of 2-bit inputs area x delay is 36 or 33 (1000 um2 ns) with these, 39 with the best of area.
+# balanced: those of area and of speed; choices, mapped for area with an eye on delay (`amap -Q`) and for delay.  On a
+#        weight matrix of 2-bit inputs area x delay is 36 or 33 (1000 um2 ns) with these, 39 with the best of area.
 # speed: two ways to few levels, by sums of products of any inputs (`if -g`) and by look-up tables that the late
 #        inputs of a path come last in (`speedup`); then choices (`dch`), mapped for delay, buffered and resized.
 #        Neither is the better one on all adders.
@@ -33,7 +33,6 @@ _MAP: dict[Effort, Sequence[str]] = {
         f"strash; ifraig -C 100; {_RESYN}; dch; amap -m",
     ],
     "balanced": [
-        _AREA,
         "strash; ifraig -C 100; dch -f; amap -m -Q 0.5",
         "strash; ifraig -C 100; dch -f; map -B 0.9",
     ],
@@ -43,6 +42,7 @@ _MAP: dict[Effort, Sequence[str]] = {
     ],
 }
 _FOR_DELAY = [
+    _AREA,
     *_MAP["balanced"],
     *_MAP["speed"],
     f"{_SPEEDUP}; strash; if -g; strash; dch -f; map -B 0.9",
@@ -70,7 +70,9 @@ ALL_MAPPED_ADDERS = tuple(f"{MAPPED_ADDERS}_{n}" for n in range(len(_MAP_ADDERS)
 def _scripts(goal: "Goal") -> list[str]:
     limit = "" if goal.delay_ps is None else f" -D {goal.delay_ps}"
     fit = f"topo; buffer -c; topo; upsize{limit}; dnsize{limit}; stime"
-    return [f"{script}; {fit}" for script in (_MAP[goal.effort] if goal.delay_ps is None else _FOR_DELAY)]
+    efforts = get_args(Effort) if goal.effort == "balanced" else (goal.effort,)
+    scripts = [script for effort in efforts for script in _MAP[effort]] if goal.delay_ps is None else _FOR_DELAY
+    return [f"{script}; {fit}" for script in scripts]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,11 @@ class Goal:
 
     effort: Effort
     delay_ps: int | None = None
+
+    @property
+    def adder_cells(self) -> bool:
+        """Whether adders may become cells of the library, which are small and not fast."""
+        return self.effort != "speed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +117,7 @@ def plan(verilog: Sequence[Path], top: str, library: Library, goal: Goal) -> lis
     """All steps from Verilog to the netlists on gates, as NAME.json in the current folder.
 
     SOURCE: the Verilog as read, on gates, nothing optimized.  DEPTH: on two-input gates.  `mapped(goal)`: on the
-    cells of the library, by one script of ABC each.  ADDERS, for the effort area where the library has a full-adder
+    cells of the library, by one script of ABC each.  ADDERS, but for speed, where the library has a full-adder
     cell: not mapped yet, with a cell `full_adder`, `half_adder` or `$fa` wherever the source has an instance of the
     first two; in a design without any full adder, wherever the logic has one.
     """
@@ -124,7 +131,7 @@ def plan(verilog: Sequence[Path], top: str, library: Library, goal: Goal) -> lis
                 "proc",
                 # Adders, if they are what we call so, stay what they are where cells may be used for them.
                 *(f"select -set {name} {_with_ports(name, ports)}" for name, ports in _ADDERS.items()),
-                *(f"setattr -mod -set keep_hierarchy 1 @{name}" for name in _ADDERS if goal.effort == "area"),
+                *(f"setattr -mod -set keep_hierarchy 1 @{name}" for name in _ADDERS),
                 "flatten -noscopeinfo",
                 "setattr -unset src",
                 # Assertions and prints are for simulation.
@@ -184,7 +191,7 @@ def plan(verilog: Sequence[Path], top: str, library: Library, goal: Goal) -> lis
             ],
         ),
     ]
-    if goal.effort == "area" and library.full_adder is not None:
+    if goal.adder_cells and library.full_adder is not None:
         looking = [
             "design -load adders",
             f"select -set plain {top} {top}/t:full_adder %m %d",

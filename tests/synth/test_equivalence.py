@@ -110,17 +110,16 @@ def tie(pin: str, bit: str) -> Callable[[Module], None]:
 
 def plant(monkeypatch: pytest.MonkeyPatch, fault: Callable[[Module], None]) -> None:
     """Put a fault into every netlist between mapping and proof."""
-    map_design = mapping.map_design
+    write_netlist = mapping.write_netlist
 
-    def faulty(files: Any, top: str, library: Any, effort: Any, workdir: Path, *rest: Any) -> Any:
-        result = map_design(files, top, library, effort, workdir, *rest)
+    def faulty(candidate: Any, top: str, library: Any, workdir: Path, *rest: Any) -> None:
+        write_netlist(candidate, top, library, workdir, *rest)
         path = workdir / "netlist.json"
         netlist = json.loads(path.read_text())
         fault(netlist["modules"][top])
         path.write_text(json.dumps(netlist))
-        return result
 
-    monkeypatch.setattr(mapping, "map_design", faulty)
+    monkeypatch.setattr(mapping, "write_netlist", faulty)
 
 
 @pytest.mark.parametrize("effort", ["area", "speed"])
