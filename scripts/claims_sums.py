@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 from amaranth.hdl import Cat, Module, Mux, Value
 from amaranth.lib import data
 
-from model.spec import AdderTreeSpec, Format, IntegerDotSpec, Order, Overflow, PopcountSpec, SumSpec
+from model.spec import (
+    AdderTreeSpec,
+    BitSumSpec,
+    Format,
+    IntegerDotSpec,
+    Order,
+    Overflow,
+    PopcountSpec,
+    ScaledSumSpec,
+    SumSpec,
+)
 from rtl.adder_tree import AdderTree
+from rtl.bit_sum import BitSum
+from rtl.compressor import FinalAdder
 from rtl.integer_dot import IntegerDot
-from rtl.plain import PlainIntegerDot, PlainPopcount, PlainSum
+from rtl.plain_sums import PlainBitSum, PlainIntegerDot, PlainPopcount, PlainScaledSum, PlainSum
 from rtl.popcount import Popcount
+from rtl.scaled_sum import ScaledSum
 from rtl.unit import Unit
 from scripts.claim import Claim
 
@@ -21,11 +35,21 @@ def sums() -> Iterator[Claim]:
     for n in (2, 7, 16, 32):
         spec = PopcountSpec(n=n)
         yield Claim(claim="popcount = plain sum", size=f"{n} bits", optimized=Popcount(spec), plain=PlainPopcount(spec))
+    for final in get_args(FinalAdder):
+        spec = BitSumSpec(weights=(0, 0, 0, 1, 1, 1, 1, 2, 2, 4, 4, 5), constant=-7)
+        size = f"12 bits of weights 1 to 32, {final}"
+        yield Claim(
+            claim="bit sum = plain sum", size=size, optimized=BitSum(spec, final=final), plain=PlainBitSum(spec)
+        )
     for n, width in ((3, 8), (5, 6), (9, 4)):
         number = Format(width)
         spec = AdderTreeSpec(ranges=((number.min, number.max),) * n, constant=-5)
         size = f"{n} numbers of {width} bits"
         yield Claim(claim="adder tree = plain sum", size=size, optimized=AdderTree(spec), plain=PlainSum(spec))
+    for width, factors in ((8, (93,)), (6, (64, -93, 32)), (12, (-301,))):
+        spec = ScaledSumSpec(sources=(Format(width),) * len(factors), factors=factors)
+        size = f"{width} bits times {', '.join(map(str, factors))}"
+        yield Claim(claim="scaled sum = plain sum", size=size, optimized=ScaledSum(spec), plain=PlainScaledSum(spec))
 
 
 def trees() -> Iterator[Claim]:

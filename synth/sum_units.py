@@ -70,5 +70,5 @@ def integer_dot(
 
 
 def scaled_sum(width: int = 12, factors: tuple[int, ...] = (64, 93, 32), stages: int = 0) -> Unit:
-    """Sum of signed numbers, each times its constant."""
+    """Sum of signed numbers, each times its constant; of one, a multiplication by a constant."""
     return ScaledSum(ScaledSumSpec(sources=(Format(width),) * len(factors), factors=factors), stages)

@@ -11,7 +11,6 @@ from typing import get_args
 
 from model.spec import (
     BitSumSpec,
-    ConstantMultiplierSpec,
     Format,
     MacSpec,
     MlbDotSpec,
@@ -32,7 +31,6 @@ from model.spec import (
     XnorMultiplierSpec,
 )
 from rtl.bit_sum import BitSum
-from rtl.constant_multiplier import ConstantMultiplier
 from rtl.mac import Mac
 from rtl.mlb_dot import MlbDot
 from rtl.mlb_quantizer import MlbQuantizer
@@ -87,12 +85,6 @@ def mlb_dot(
     """Dot product of n binarized inputs (factors x) with n weights (factors w), constant if given as codes."""
     spec = MlbDotSpec(n=n, x=MlbSpec(factors=x), w=MlbSpec(factors=w), weights=codes(weights), bias=bias)
     return MlbDot(spec, stages, final_adder(final))
-
-
-def constant_multiplier(constant: int = 93, width: int = 6, signed: int = 0, stages: int = 0) -> Unit:
-    """Multiplication of a width-bit input by a constant."""
-    spec = ConstantMultiplierSpec(constant=constant, source=Format(width, 0, bool(signed)))
-    return ConstantMultiplier(spec, stages)
 
 
 def sign_matrix(
@@ -241,7 +233,6 @@ UNITS: dict[str, Callable[..., Unit]] = {
         bit_sum,
         xnor_dot,
         mlb_dot,
-        constant_multiplier,
         adder_tree,
         integer_dot,
         scaled_sum,

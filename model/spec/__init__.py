@@ -15,7 +15,6 @@ from model.spec.nonuniform import EnqSpec, KnqSpec, LayersSpec
 from model.spec.nonuniform_file import LayersFileError
 from model.spec.nonuniform_unit import LayersQuantizerSpec, LayersReconstructSpec, RoundTripSpec
 from model.spec.pointwise import (
-    ConstantMultiplierSpec,
     MacSpec,
     MultiplierSpec,
     ProductSpec,
@@ -41,7 +40,6 @@ __all__ = [
     "AdderTreeSpec",
     "AggregatedSumSpec",
     "BitSumSpec",
-    "ConstantMultiplierSpec",
     "Datapath",
     "DenseSpec",
     "EnqSpec",

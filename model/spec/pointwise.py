@@ -18,32 +18,6 @@ def range_format(a: tuple[int, ...], b: tuple[int, ...], frac: int) -> Format:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConstantMultiplierSpec:
-    """Multiplication by a constant: ``constant * x``, exact.
-
-    Raises
-    ------
-    ValueError
-        If the product is wider than a format can be.
-    """
-
-    constant: int
-    source: Format
-
-    def __post_init__(self) -> None:
-        _ = self.format
-
-    @property
-    def format(self) -> Format:
-        """Format of the product."""
-        return range_format((self.constant,), (self.source.min, self.source.max), self.source.frac)
-
-    def compute(self, x: ArrayLike) -> Ints:
-        """Golden function: stored integers in, products out; any shape."""
-        return np.asarray(x, np.int64) * self.constant
-
-
-@dataclass(frozen=True, kw_only=True)
 class XnorMultiplierSpec:
     """Pointwise product of two binarized values: ``a^ * b^``, exact."""
 

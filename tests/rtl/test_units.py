@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from model.spec import (
     AdderTreeSpec,
     BitSumSpec,
-    ConstantMultiplierSpec,
     FixedSpec,
     Format,
     MacSpec,
@@ -36,7 +35,6 @@ from model.spec import (
 from rtl.adder_tree import AdderTree
 from rtl.bit_sum import BitSum
 from rtl.compressor import FinalAdder, compress, signed_digits
-from rtl.constant_multiplier import ConstantMultiplier
 from rtl.logic import Bit, Logic
 from rtl.mac import Mac
 from rtl.mlb_accumulator import MlbAccumulator
@@ -124,12 +122,6 @@ def test_xnor_dot(n, stages, final):
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(-2000, 2000), STAGES, FINALS)
 def test_bit_sum(weights, constant, stages, final):
     check(BitSum(BitSumSpec(weights=tuple(weights), constant=constant), stages, final))
-
-
-@few
-@given(st.integers(-300, 300), FORMATS, STAGES)
-def test_constant_multiplier(constant, source, stages):
-    check(ConstantMultiplier(ConstantMultiplierSpec(constant=constant, source=source), stages), count=200)
 
 
 @given(st.integers(-5000, 5000))

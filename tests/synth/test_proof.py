@@ -22,7 +22,8 @@ from model.spec import (
 from model.spec import ThresholdSpec as Thresholds
 from rtl.adder_tree import AdderTree
 from rtl.mlb_quantizer import MlbQuantizer
-from rtl.plain import PlainCell, PlainHidden, PlainPopcount, PlainQuantizer, PlainSum, PlainThresholds
+from rtl.plain import PlainCell, PlainHidden, PlainQuantizer, PlainThresholds
+from rtl.plain_sums import PlainPopcount, PlainSum
 from rtl.pointwise import Pointwise
 from rtl.popcount import Popcount
 from rtl.table_product import TableProduct
