@@ -1,6 +1,7 @@
 """Buffers on nets that many cells read, in a mapped netlist in Yosys' JSON."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +14,10 @@ LIMIT = 12
 _MARGIN = 2
 
 
-def buffer_fanout(module: dict[str, Any], library: Library, limit: int = LIMIT) -> int:
+def buffer_fanout(module: dict[str, Any], library: Library, limit: int = LIMIT, *, overloaded: bool = False) -> int:
     """Put a balanced tree of buffers on each net that more than `limit` cell inputs read; returns how many buffers.
 
+    overloaded: only on nets that ask more of the cell that drives them than the library lets it drive.
     Clock pins are left alone (a clock tree is laid out with the placement), and ports too: what drives them is
     not ours to know.
     """
@@ -24,20 +26,27 @@ def buffer_fanout(module: dict[str, Any], library: Library, limit: int = LIMIT) 
         return 0
     (source,), (output,) = buffer.inputs, buffer.outputs
     sinks: dict[int, list[tuple[str, str]]] = {}
+    load: dict[int, float] = {}
+    may: dict[int, float] = {}
     last = 1
     for name, cell in module["cells"].items():
-        clock = library.cells[cell["type"]].clock
+        known = library.cells[cell["type"]]
         for pin, (bit, *_) in cell["connections"].items():
             if isinstance(bit, int):
                 last = max(last, bit)
-                if cell["port_directions"][pin] != "output" and pin != clock:
+                if cell["port_directions"][pin] == "output":
+                    may[bit] = known.max_load
+                elif pin != known.clock:
                     sinks.setdefault(bit, []).append((name, pin))
+                    load[bit] = load.get(bit, 0.0) + known.load
     ports = {bit for port in module["ports"].values() if port["direction"] == "input" for bit in port["bits"]}
     last = max([last, *(bit for wire in module["netnames"].values() for bit in wire["bits"] if isinstance(bit, int))])
     count = 0
     for net, readers in sinks.items():
         level: Sequence[tuple[str, str]] = readers
-        while net not in ports and len(level) > limit:
+        if net in ports or (overloaded and load[net] <= may.get(net, math.inf)):
+            continue
+        while len(level) > limit:
             groups = -(-len(level) // limit)
             above = []
             for group in range(groups):

@@ -134,12 +134,14 @@ def _smallest(candidates: Sequence[Candidate], workdir: Path, top: str, library:
 
 def _candidate(name: str, workdir: Path, top: str, library: Library) -> Candidate:
     module, notes, registers = _load(workdir, name, top), [], plan.registers(plan.MAPPED)
-    if name in plan.ALL_MAPPED_ADDERS:
+    adders = name in plan.ALL_MAPPED_ADDERS
+    if adders:
         assert library.full_adder is not None
         registers = plan.registers(plan.MAPPED_ADDERS)
         notes = [f"Full adders are mapped onto {library.full_adder.cell}, which makes the netlist smaller."]
-        if buffers := buffer_fanout(module, library):
-            notes.append(f"Nets that many full adders read have {buffers:,} buffers more than ABC gave them.")
+    # ABC knows no cell that drives an input of its logic: a register may be left with any number of readers.
+    if buffers := buffer_fanout(module, library, overloaded=not adders):
+        notes.append(f"Nets that many cells read have {buffers:,} buffers more than ABC gave them.")
     areas = []
     for cell in module["cells"].values():
         if cell["type"] not in library.cells:

@@ -48,6 +48,12 @@ module top (input c, input k, input d, output reg p, output reg q);
   always @(posedge k) q <= d;
 endmodule
 """
+ENABLE = """\
+module top (input clk, input e, input [399:0] d, output reg [399:0] q);
+  reg turn;
+  always @(posedge clk) begin turn <= e; if (turn) q <= d; end
+endmodule
+"""
 LOOP = "module top (input a, input b, output y); wire t = y ^ a; assign y = (a & t) | b; endmodule\n"
 LATCH = "module top (input e, input d, output reg q); always @* if (e) q = d; endmodule\n"
 FULL_ADDERS = """\

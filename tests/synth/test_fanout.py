@@ -1,6 +1,7 @@
 """Buffers on nets that many cells read."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,15 @@ def test_what_is_left_alone(library: Library) -> None:
         before = json.dumps(module)
         assert buffer_fanout(module, library) == 0
         assert json.dumps(module) == before
+
+
+def test_where_only_overloaded_nets_count(library: Library) -> None:
+    """An inverter that may drive 20 flip-flops keeps 20, and not 21; one that may drive any number keeps all."""
+    flip_flop, inverter = replace(library.cells["DFF"], load=1.0), replace(library.cells["INV"], max_load=20.0)
+    limited = replace(library, cells={**library.cells, "DFF": flip_flop, "INV": inverter})
+    assert buffer_fanout(fan(20), limited, overloaded=True) == 0
+    assert buffer_fanout(fan(20), limited) > 0
+    module = fan(21)
+    assert buffer_fanout(module, limited, overloaded=True) > 0
+    assert max(fanout(module).values()) <= LIMIT
+    assert buffer_fanout(fan(500), library, overloaded=True) == 0

@@ -11,7 +11,7 @@ import pytest
 
 from synth import plan
 from synth.flow import SynthError, find_liberty, synthesize
-from synth.liberty import GENERIC
+from synth.liberty import GENERIC, load_library
 from synth.plan import Effort
 from synth.sta import find_sta
 from synth.yosys import YosysError
@@ -210,6 +210,26 @@ def test_flip_flop_with_a_clear_serves_as_one_without(tmp_path: Path) -> None:
     report = synthesize([verilog], "top", liberty=library, workdir=tmp_path / "work")
     assert report.cells["DFF"] == 4
     assert "RN(1'b1)" in (tmp_path / "work" / "netlist.v").read_text()
+
+
+@needs_osu
+@pytest.mark.parametrize("effort", EFFORTS)
+def test_no_cell_drives_more_than_the_library_lets_it(tmp_path: Path, effort: Effort) -> None:
+    """A register that many others wait for: ABC does not see what drives its inputs, and leaves it without buffers."""
+    assert OSU is not None
+    synthesize([write(tmp_path, designs.ENABLE)], "top", liberty=OSU, effort=effort, workdir=tmp_path)
+    cells = load_library(OSU, tmp_path).cells
+    load: dict[int, float] = {}
+    may: dict[int, float] = {}
+    for cell in json.loads((tmp_path / "netlist.json").read_text())["modules"]["top"]["cells"].values():
+        known = cells[cell["type"]]
+        for pin, (net,) in cell["connections"].items():
+            if cell["port_directions"][pin] == "output":
+                may[net] = known.max_load
+            elif pin != known.clock:
+                load[net] = load.get(net, 0.0) + known.load
+    assert len(may) > 800
+    assert all(load.get(net, 0.0) <= most for net, most in may.items())
 
 
 @needs_osu
