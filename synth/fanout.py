@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from synth.liberty import Cell, Library
 
@@ -15,9 +15,10 @@ _MARGIN = 2
 
 
 def buffer_fanout(module: dict[str, Any], library: Library, limit: int = LIMIT, *, overloaded: bool = False) -> int:
-    """Put a balanced tree of buffers on each net that more than `limit` cell inputs read; returns how many buffers.
+    """Put a balanced tree of buffers on each net that more than `limit` cell inputs read, and on each that asks more of
+    the cell that drives it than the library lets it drive; returns how many buffers.
 
-    overloaded: only on nets that ask more of the cell that drives them than the library lets it drive.
+    overloaded: only on the latter.
     Clock pins are left alone (a clock tree is laid out with the placement), and ports too: what drives them is
     not ours to know.
     """
@@ -25,9 +26,8 @@ def buffer_fanout(module: dict[str, Any], library: Library, limit: int = LIMIT, 
     if buffer is None:
         return 0
     (source,), (output,) = buffer.inputs, buffer.outputs
-    sinks: dict[int, list[tuple[str, str]]] = {}
-    load: dict[int, float] = {}
-    may: dict[int, float] = {}
+    sinks: dict[int, list[_Reader]] = {}
+    most: dict[int, float] = {}
     last = 1
     for name, cell in module["cells"].items():
         known = library.cells[cell["type"]]
@@ -35,26 +35,27 @@ def buffer_fanout(module: dict[str, Any], library: Library, limit: int = LIMIT, 
             if isinstance(bit, int):
                 last = max(last, bit)
                 if cell["port_directions"][pin] == "output":
-                    may[bit] = known.max_load
+                    most[bit] = known.max_load
                 elif pin != known.clock:
-                    sinks.setdefault(bit, []).append((name, pin))
-                    load[bit] = load.get(bit, 0.0) + known.load
-    ports = {bit for port in module["ports"].values() if port["direction"] == "input" for bit in port["bits"]}
+                    sinks.setdefault(bit, []).append(_Reader(name, pin, known.load))
     last = max([last, *(bit for wire in module["netnames"].values() for bit in wire["bits"] if isinstance(bit, int))])
     count = 0
     for net, readers in sinks.items():
-        level: Sequence[tuple[str, str]] = readers
-        if net in ports or (overloaded and load[net] <= may.get(net, math.inf)):
-            continue
-        while len(level) > limit:
+        level: Sequence[_Reader] = readers
+        # A port has no driver here.  One buffer is the least that a net can be left with.
+        while net in most and (_load(level) > most[net] or (len(level) > limit and not overloaded)):
             groups = -(-len(level) // limit)
+            while groups < len(level) and max(_load(level[g::groups]) for g in range(groups)) > buffer.max_load:
+                groups += 1
+            if groups == len(level):
+                break
             above = []
             for group in range(groups):
                 last += 1
                 count += 1
                 name = next(name for n in itertools.count(count) if (name := f"buffer_{n}") not in module["cells"])
-                for reader, pin in level[group::groups]:
-                    module["cells"][reader]["connections"][pin] = [last]
+                for reader in level[group::groups]:
+                    module["cells"][reader.cell]["connections"][reader.pin] = [last]
                 module["cells"][name] = {
                     "hide_name": 0,
                     "type": buffer.name,
@@ -63,9 +64,21 @@ def buffer_fanout(module: dict[str, Any], library: Library, limit: int = LIMIT, 
                     "port_directions": {source: "input", output: "output"},
                     "connections": {source: [net], output: [last]},
                 }
-                above.append((name, source))
+                above.append(_Reader(name, source, buffer.load))
             level = above
     return count
+
+
+class _Reader(NamedTuple):
+    """An input of a cell, and what it asks of its driver."""
+
+    cell: str
+    pin: str
+    load: float
+
+
+def _load(readers: Sequence[_Reader]) -> float:
+    return math.fsum(reader.load for reader in readers)
 
 
 def _buffer(library: Library, limit: int) -> Cell | None:

@@ -58,7 +58,8 @@ def synthesize(
     cache: take the result of an earlier run on the same input if there is one, and keep this one (`cache.py`).
 
     The netlist is proven equivalent to the Verilog before it is reported, always.
-    Raises SynthError, one sentence, for a bad argument, a failing tool, a used-up time and a netlist that differs.
+    Raises SynthError, one sentence, for a bad argument, a failing tool, a used-up time, a netlist that differs, and
+    a delay asked of a design that cannot be timed.
     """
     if effort not in get_args(Effort):
         raise SynthError(f"Effort must be 'area', 'balanced' or 'speed', not {effort!r}")
@@ -180,7 +181,9 @@ def _for_delay(design: _Design, delay: float) -> tuple[_Mapped, str]:
     """
     met = f"Mapped for a delay of at most {delay:g} ns."
     smallest = _map(design, Goal(effort="area"))
-    if smallest.timing.delay is None or smallest.timing.delay <= delay:
+    if smallest.timing.delay is None:
+        raise SynthError(f"Delay must be left out for this design. {smallest.timing.note}")
+    if smallest.timing.delay <= delay:
         return smallest, met
     found: list[_Mapped] = []
     short, long, asked, some = 0.0, delay, delay, False
@@ -193,7 +196,9 @@ def _for_delay(design: _Design, delay: float) -> tuple[_Mapped, str]:
             long = min(long, asked)
         asked = (short + long) / 2 if some else asked * delay / took
     if not some:
-        return _map(design, Goal(effort="speed")), f"No netlist of {delay:g} ns was found; this is the fastest."
+        found.append(_map(design, Goal(effort="speed")))
+        fastest = _choose(design, found, lambda each: each.timing.delay or 0.0)
+        return fastest, f"No netlist of {delay:g} ns was found; this is the fastest."
     return _choose(design, found, lambda each: each.best.area if (each.timing.delay or 0.0) <= delay else math.inf), met
 
 

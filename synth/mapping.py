@@ -139,15 +139,14 @@ def _candidate(name: str, workdir: Path, top: str, library: Library) -> Candidat
         assert library.full_adder is not None
         registers = plan.registers(plan.MAPPED_ADDERS)
         notes = [f"Full adders are mapped onto {library.full_adder.cell}, which makes the netlist smaller."]
-    # ABC knows no cell that drives an input of its logic: a register may be left with any number of readers.
-    if buffers := buffer_fanout(module, library, overloaded=not adders):
-        notes.append(f"Nets that many cells read have {buffers:,} buffers more than ABC gave them.")
-    areas = []
     for cell in module["cells"].values():
         if cell["type"] not in library.cells:
             raise SynthError(f"Cells of the design must be in library {library.name!r}, not {cell['type']!r}")
-        areas.append(library.cells[cell["type"]].area)
-    return Candidate(name=name, module=module, registers=registers, area=round(math.fsum(areas), 6), notes=notes)
+    # ABC knows no cell that drives an input of its logic: a register may be left with any number of readers.
+    if buffers := buffer_fanout(module, library, overloaded=not adders):
+        notes.append(f"Nets that many cells read have {buffers:,} buffers more than ABC gave them.")
+    area = math.fsum(library.cells[cell["type"]].area for cell in module["cells"].values())
+    return Candidate(name=name, module=module, registers=registers, area=round(area, 6), notes=notes)
 
 
 def _load(workdir: Path, name: str, top: str) -> dict[str, Any]:

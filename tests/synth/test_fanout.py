@@ -1,6 +1,7 @@
 """Buffers on nets that many cells read."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,13 +85,40 @@ def test_what_is_left_alone(library: Library) -> None:
         assert json.dumps(module) == before
 
 
-def test_where_only_overloaded_nets_count(library: Library) -> None:
-    """An inverter that may drive 20 flip-flops keeps 20, and not 21; one that may drive any number keeps all."""
-    flip_flop, inverter = replace(library.cells["DFF"], load=1.0), replace(library.cells["INV"], max_load=20.0)
-    limited = replace(library, cells={**library.cells, "DFF": flip_flop, "INV": inverter})
-    assert buffer_fanout(fan(20), limited, overloaded=True) == 0
-    assert buffer_fanout(fan(20), limited) > 0
-    module = fan(21)
+@pytest.mark.parametrize(("readers", "most"), [(21, 20.0), (6, 5.0), (12, 1.5), (700, 3.0)])
+def test_where_only_overloaded_nets_count(library: Library, readers: int, most: float) -> None:
+    """An inverter that may drive so many loads gets buffers when it has more, and none otherwise."""
+    limited = with_loads(library, INV=most, BUF=15.0)
+    module = fan(readers)
     assert buffer_fanout(module, limited, overloaded=True) > 0
-    assert max(fanout(module).values()) <= LIMIT
+    assert all(load <= limited.cells[cell].max_load for cell, load in loads(module, limited))
+    assert buffer_fanout(fan(int(most)), limited, overloaded=True) == 0
     assert buffer_fanout(fan(500), library, overloaded=True) == 0
+
+
+def test_heavy_readers_share_a_buffer_by_their_load(library: Library) -> None:
+    limited = with_loads(library, INV=20.0, BUF=3.0)
+    module = fan(30)
+    buffer_fanout(module, limited)
+    assert all(load <= limited.cells[cell].max_load for cell, load in loads(module, limited))
+
+
+def test_a_net_that_no_buffer_can_help_is_left_alone(library: Library) -> None:
+    """One reader asks too much: a buffer before it would ask as much."""
+    assert buffer_fanout(fan(1), with_loads(library, INV=0.5, BUF=15.0), overloaded=True) == 0
+
+
+def with_loads(library: Library, **most: float) -> Library:
+    """Every input asks 1; what cells may drive."""
+    cells = {name: replace(cell, load=1.0, max_load=most.get(name, math.inf)) for name, cell in library.cells.items()}
+    return replace(library, cells=cells, buffers=[cells[cell.name] for cell in library.buffers])
+
+
+def loads(module: dict[str, Any], library: Library) -> list[tuple[str, float]]:
+    """The type of each cell, and what it drives."""
+    found = []
+    for cell in module["cells"].values():
+        outputs = [bits[0] for pin, bits in cell["connections"].items() if cell["port_directions"][pin] == "output"]
+        for net in outputs:
+            found.append((cell["type"], library.cells[cell["type"]].load * fanout(module).get(net, 0)))
+    return found
