@@ -44,6 +44,8 @@ def narrowings() -> Iterator[Claim]:
         (Format(12, 3), Format(16, 1)),
         (Format(14, 4), Format(6, 4, False)),
         (Format(12, 7, False), Format(6, 2)),
+        (Format(9, 4), Format(5)),  # only rounding leaves the range
+        (Format(5, 4), Format(3, 0, False)),  # by one, below
     ):
         for rounding, overflow in product(Rounding, Overflow):
             spec = NarrowSpec(source=source, target=target, rounding=rounding, overflow=overflow)
