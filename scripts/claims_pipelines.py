@@ -97,8 +97,8 @@ def _units() -> Iterator[tuple[str, Callable[[int], Unit], Unit]]:
         tree = AdderTreeSpec(ranges=((-8, 7),) * 5, rule=rule)
         name = "exact" if rule.exact else "saturating"
         yield f"{name} adder tree of 5", lambda n, tree=tree: AdderTree(tree, n), PlainSum(tree)
-    integers = IntegerDotSpec(n=4, source=Format(4, 0, False), bias=-3, rule=SumSpec(width=6))
-    yield "integer dot of 4 terms", lambda n: IntegerDot(integers, n), PlainIntegerDot(integers)
+    integers = IntegerDotSpec(n=3, source=Format(3, 0, False), bias=-3, rule=SumSpec(width=5))
+    yield "integer dot of 3 terms", lambda n: IntegerDot(integers, n), PlainIntegerDot(integers)
     scaled = ScaledSumSpec(sources=(Format(5),) * 3, factors=(64, -93, 32))
     yield "scaled sum of 3 terms", lambda n: ScaledSum(scaled, n), PlainScaledSum(scaled)
     matrix = SignMatrixSpec(weights=_SIGNS, source=Format(2))
