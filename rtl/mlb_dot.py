@@ -8,7 +8,7 @@ from amaranth.hdl import Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from model.spec import FixedSpec, Format, MlbDotSpec, MlbSpec, binarized
+from model.spec import FixedSpec, Format, MlbDotSpec, MlbSpec, StepSpec, binarized
 from rtl.compressor import Compressor, FinalAdder, compress, signed_digits
 from rtl.logic import Bit, Logic, LogicUnit, known
 from rtl.mac import add_signed
@@ -88,6 +88,8 @@ def _add_words(
         for lane, value in enumerate(spec.w.reconstruct(spec.weights or ()).tolist()):
             total.add_multiple(value << shift, logic.inputs(x[lane]), signed=True)
         return
+    if isinstance(spec.w, StepSpec):
+        raise ValueError("Weights of a dot product must be binarized or words, not integers times a step")
     for lane, weight in enumerate(_weights(logic, spec, w)):
         first, second, kinds = logic.inputs(x[lane]), weight, (spec.x, spec.w)
         if isinstance(spec.w, MlbSpec):

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Flow, In, Out
 
 from model.spec import (
     Format,
     LstmSpec,
-    MlbDotSpec,
     MlbQuantizerSpec,
     MlbSpec,
+    NarrowSpec,
+    Overflow,
     PwlSpec,
     ReconstructSpec,
+    Rounding,
+    ShiftNormSpec,
     ThresholdSpec,
+    Weight,
 )
-from rtl.mlb_dot import MlbDot
-from rtl.narrow import Narrow
-from rtl.reconstruct import Reconstruct
 from rtl.shapes import shape_of
 from rtl.unit import Unit
 
@@ -48,6 +51,55 @@ def line(m: Module, spec: PwlSpec, x: Value) -> Value:
     value = (bases + slopes * x[: spec.low_bits]).shift_right(spec.guard)
     above = Mux(value > spec.target.max, spec.target.max, value)
     return Mux(value < spec.target.min, spec.target.min, above)
+
+
+def narrowed(m: Module, spec: NarrowSpec, x: Value) -> Value:
+    """Down to the integer below, one up by the rounding rule, then a comparison with either limit or the low bits."""
+    target, whole = spec.target, x.shift_right(spec.shift)
+    if spec.rounding is Rounding.NEAREST_EVEN and spec.shift:
+        rest, half = x[: spec.shift], 1 << (spec.shift - 1)
+        whole = whole + ((rest > half) | ((rest == half) & whole[0]))
+    # A signal: an expression used twice is written out twice; one bit more, for low bits beyond its width.
+    value = Signal(Shape(max(Shape.cast(whole.shape()).width, target.width) + 1, signed=True))
+    m.d.comb += value.eq(whole)
+    if spec.overflow is Overflow.SATURATE:
+        value = Mux(value < target.min, target.min, Mux(value > target.max, target.max, value))
+    low = value[: target.width]
+    return low.as_signed() if target.signed else low
+
+
+def value_of(m: Module, name: str, quantity: Weight, code: Value) -> Value:
+    """The value of a code: ``offset + sum_i s_i a_i``; an integer times its step; the number itself."""
+    if not isinstance(quantity, MlbSpec):
+        return code * quantity.unit
+    signed = [Mux(code[quantity.levels - 1 - i], a, -a) for i, a in enumerate(quantity.factors)]
+    exact = reduce(add, signed) + quantity.offset
+    value = Signal(Shape.cast(exact.shape()), name=f"value_{name}")
+    m.d.comb += value.eq(exact)
+    return value
+
+
+class Delayed(Unit):
+    """Another unit, without registers, and so many ranks of them behind its outputs."""
+
+    def __init__(self, unit: Unit, stages: int) -> None:
+        self.spec, self.latency, self.variant, self._unit = unit.spec, stages, (unit.key,), unit
+        super().__init__(dict(unit.signature.members.items()))
+
+    def build(self) -> Module:
+        m = Module()
+        m.submodules.unit = unit = self._unit
+        for name, member in self.signature.members.items():
+            outside, inside = (Value.cast(getattr(of, name)) for of in (self, unit))
+            if member.flow == Flow.In:
+                m.d.comb += inside.eq(outside)
+                continue
+            for rank in range(self.latency):
+                later = Signal(inside.shape(), name=f"{name}_{rank}", reset_less=True)
+                m.d.sync += later.eq(inside)
+                inside = later
+            m.d.comb += outside.eq(inside)
+        return m
 
 
 class PlainUnit(Unit):
@@ -85,6 +137,47 @@ class PlainActivation(PlainUnit):
         return m
 
 
+class PlainNarrow(PlainUnit):
+    """Rounding and overflow by their definitions."""
+
+    def __init__(self, spec: NarrowSpec) -> None:
+        super().__init__(spec, spec.source, shape_of(spec.target))
+
+    def build(self) -> Module:
+        m = Module()
+        m.d.comb += self.o.eq(narrowed(m, self.spec, self.x))
+        return m
+
+
+class PlainShiftNorm(PlainUnit):
+    """Difference, appended zeros, narrowing."""
+
+    def __init__(self, spec: ShiftNormSpec) -> None:
+        super().__init__(spec, spec.source, shape_of(spec.target))
+
+    def build(self) -> Module:
+        m = Module()
+        spec: ShiftNormSpec = self.spec
+        m.d.comb += self.o.eq(narrowed(m, spec.narrow, (self.x - spec.mean) * (1 << spec.left)))
+        return m
+
+
+class PlainReconstruct(Unit):
+    """``offset + sum_i s_i a_i``."""
+
+    code: Value
+    o: Value
+
+    def __init__(self, spec: ReconstructSpec) -> None:
+        self.spec = spec
+        super().__init__({"code": In(spec.mlb.levels), "o": Out(shape_of(spec.mlb.format))})
+
+    def build(self) -> Module:
+        m = Module()
+        m.d.comb += self.o.eq(value_of(m, "code", self.spec.mlb, self.code))
+        return m
+
+
 class PlainThresholds(PlainUnit):
     """Narrowing, activation and chain of signs, one after the other."""
 
@@ -93,46 +186,10 @@ class PlainThresholds(PlainUnit):
 
     def build(self) -> Module:
         m = Module()
-        x: Value = self.x
-        if self.spec.narrow is not None:
-            m.submodules.narrow = narrow = Narrow(self.spec.narrow)
-            m.d.comb += narrow.x.eq(x)
-            x = narrow.o
-        activation = PlainActivation(self.spec.activation)
-        m.submodules.activation = activation
-        m.d.comb += activation.x.eq(x)
+        m.submodules.activation = activation = PlainActivation(self.spec.activation)
+        narrow = self.spec.narrow
+        m.d.comb += activation.x.eq(self.x if narrow is None else narrowed(m, narrow, self.x))
         m.d.comb += self.o.eq(signs(activation.o, self.spec.activation.target.frac, self.spec.mlb))
-        return m
-
-
-def value_of(m: Module, name: str, mlb: MlbSpec, code: Value) -> Value:
-    """The reconstruction of a code."""
-    m.submodules[f"value_{name}"] = unit = Reconstruct(ReconstructSpec(mlb=mlb))
-    m.d.comb += unit.code.eq(code)
-    return unit.o
-
-
-class PlainDot(MlbDot):
-    """Reconstructions, multiplied and added."""
-
-    def __init__(self, spec: MlbDotSpec) -> None:
-        super().__init__(spec)
-
-    def build(self) -> Module:
-        m = Module()
-        spec: MlbDotSpec = self.spec
-        total: Value = Const(spec.bias)
-        for lane in range(spec.n):
-            x = value_of(m, f"x{lane}", spec.x, self.x[lane])
-            w = (
-                value_of(m, f"w{lane}", spec.w, self.w[lane])
-                if spec.weights is None
-                else Const(spec.w.values[spec.weights[lane]])
-            )
-            product = Signal(Shape.cast((x * w).shape()), name=f"product_{lane}")
-            m.d.comb += product.eq(x * w)
-            total = total + product
-        m.d.comb += self.o.eq(total)
         return m
 
 
@@ -165,10 +222,9 @@ class PlainHidden(Unit):
     def build(self) -> Module:
         m = Module()
         lstm: LstmSpec = self.spec
-        m.submodules.narrow = narrow = Narrow(lstm.narrow_c)
         m.submodules.tanh = tanh = PlainActivation(lstm.tanh)
-        m.d.comb += narrow.x.eq(value_of(m, "c", lstm.c, self.c).shift_left(lstm.widen_c))
-        m.d.comb += tanh.x.eq(narrow.o)
+        c = value_of(m, "c", lstm.c, self.c) * (1 << lstm.widen_c)
+        m.d.comb += tanh.x.eq(narrowed(m, lstm.narrow_c, c))
         product = value_of(m, "o", lstm.gates[3], self.gate_o) * tanh.o
         m.d.comb += self.o.eq(signs(product, lstm.mac.format.frac, lstm.h))  # type: ignore[attr-defined]
         return m

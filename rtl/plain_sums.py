@@ -9,13 +9,25 @@ from operator import add
 from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from model.spec import AdderTreeSpec, BitSumSpec, Format, IntegerDotSpec, Overflow, PopcountSpec, ScaledSumSpec
+from model.spec import (
+    AdderTreeSpec,
+    BitSumSpec,
+    Format,
+    IntegerDotSpec,
+    Overflow,
+    PopcountSpec,
+    ScaledSumSpec,
+    SignMatrixSpec,
+    XnorDotSpec,
+)
 from rtl.bit_sum import BitSum
 from rtl.integer_dot import IntegerDot
 from rtl.popcount import Popcount
 from rtl.scaled_sum import ScaledSum
 from rtl.shapes import shape_of
+from rtl.sign_matrix import SignMatrix
 from rtl.unit import Unit
+from rtl.xnor_dot import XnorDot
 
 
 class PlainPopcount(Popcount):
@@ -27,6 +39,31 @@ class PlainPopcount(Popcount):
     def build(self) -> Module:
         m = Module()
         m.d.comb += self.o.eq(reduce(add, list(self.x.as_value())))
+        return m
+
+
+class PlainXnorDot(XnorDot):
+    """``(a[0] == b[0]) + (a[1] == b[1]) + ...``."""
+
+    def __init__(self, spec: XnorDotSpec) -> None:
+        super().__init__(spec)
+
+    def build(self) -> Module:
+        m = Module()
+        m.d.comb += self.o.eq(reduce(add, [self.a[i] == self.b[i] for i in range(self.spec.n)]))
+        return m
+
+
+class PlainSignMatrix(SignMatrix):
+    """Each row by itself: ``+-x[0] +- x[1] ...``."""
+
+    def __init__(self, spec: SignMatrixSpec) -> None:
+        super().__init__(spec)
+
+    def build(self) -> Module:
+        m = Module()
+        for row, weights in enumerate(self.spec.weights):
+            m.d.comb += self.o[row].eq(reduce(add, [self.x[i] * weight for i, weight in enumerate(weights)]))
         return m
 
 

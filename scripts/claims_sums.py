@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from typing import get_args
 
@@ -17,16 +18,28 @@ from model.spec import (
     Overflow,
     PopcountSpec,
     ScaledSumSpec,
+    SignMatrixSpec,
     SumSpec,
+    XnorDotSpec,
 )
 from rtl.adder_tree import AdderTree
 from rtl.bit_sum import BitSum
 from rtl.compressor import FinalAdder
 from rtl.integer_dot import IntegerDot
-from rtl.plain_sums import PlainBitSum, PlainIntegerDot, PlainPopcount, PlainScaledSum, PlainSum
+from rtl.plain_sums import (
+    PlainBitSum,
+    PlainIntegerDot,
+    PlainPopcount,
+    PlainScaledSum,
+    PlainSignMatrix,
+    PlainSum,
+    PlainXnorDot,
+)
 from rtl.popcount import Popcount
 from rtl.scaled_sum import ScaledSum
+from rtl.sign_matrix import Sharing, SignMatrix
 from rtl.unit import Unit
+from rtl.xnor_dot import XnorDot
 from scripts.claim import Claim
 
 
@@ -35,6 +48,10 @@ def sums() -> Iterator[Claim]:
     for n in (2, 7, 16, 32):
         spec = PopcountSpec(n=n)
         yield Claim(claim="popcount = plain sum", size=f"{n} bits", optimized=Popcount(spec), plain=PlainPopcount(spec))
+    for n in (1, 5, 12):
+        dot = XnorDotSpec(n=n)
+        size = f"{n} bits each"
+        yield Claim(claim="XNOR dot = equal bits", size=size, optimized=XnorDot(dot), plain=PlainXnorDot(dot))
     for final in get_args(FinalAdder):
         spec = BitSumSpec(weights=(0, 0, 0, 1, 1, 1, 1, 2, 2, 4, 4, 5), constant=-7)
         size = f"12 bits of weights 1 to 32, {final}"
@@ -74,6 +91,24 @@ def trees() -> Iterator[Claim]:
         if rule.overflow is Overflow.SATURATE:
             whole = AdderTree(spec, prune=False)
             yield Claim(claim="pruned tree = tree with all clamps", size=size, optimized=AdderTree(spec), plain=whole)
+
+
+def matrices() -> Iterator[Claim]:
+    """A matrix in each form, shared sums or none, against its rows written out."""
+    for outputs, inputs, source in (
+        (8, 8, Format(1, 0, False)),
+        (8, 8, Format(2, 0, False)),
+        (16, 12, Format(1, 0, False)),
+        (6, 6, Format(4)),
+    ):
+        signs = random.Random(0)
+        weights = tuple(tuple(signs.choice((-1, 1)) for _ in range(inputs)) for _ in range(outputs))
+        spec = SignMatrixSpec(weights=weights, source=source)
+        size = f"{outputs} x {inputs}, {'' if source.signed else 'un'}signed inputs of {source.width} bits"
+        plain = PlainSignMatrix(spec)
+        for sharing in get_args(Sharing)[1:]:
+            shared = SignMatrix(spec, sharing=sharing)
+            yield Claim(claim=f"matrix sharing {sharing} = plain sums", size=size, optimized=shared, plain=plain)
 
 
 class Limited(Unit):

@@ -6,7 +6,6 @@ Each claim is proven with SAT between the emitted Verilog of two units, or by si
 
 from __future__ import annotations
 
-import random
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -24,64 +23,35 @@ from model.spec import (
     Format,
     LayerSpec,
     LstmSpec,
-    MlbDotSpec,
     MlbQuantizerSpec,
-    MlbSpec,
-    SignMatrixSpec,
     TableSpec,
     ThresholdSpec,
     binarized,
 )
-from rtl.mlb_dot import MlbDot
 from rtl.mlb_quantizer import MlbQuantizer
 from rtl.plain import (
     PlainActivation,
     PlainCell,
-    PlainDot,
     PlainHidden,
     PlainQuantizer,
     PlainThresholds,
 )
 from rtl.pointwise import Pointwise
 from rtl.pwl_activation import PwlActivation
-from rtl.sign_matrix import SignMatrix
 from rtl.table_product import TableProduct
 from rtl.threshold_activation import ThresholdActivation
 from rtl.verilog import emit
-from scripts.claim import Claim
+from scripts.claim import Claim, example_lstm
+from scripts.claims_arithmetic import dots, narrowings, products, values
 from scripts.claims_nonuniform import nonuniform
-from scripts.claims_sums import integer_dots, sums, trees
+from scripts.claims_pipelines import pipelines
+from scripts.claims_sums import integer_dots, matrices, sums, trees
 from scripts.console import Json, command, emit_json, err, open_bundle, out
 from sim.simulators import choose_quick
 from sim.unit import TOP, simulate_unit
 from synth.errors import SynthError
 from synth.process import Budget
 from synth.proof import Proof, prove_equal
-
-
-def example_lstm(levels: int = 3) -> LstmSpec:
-    """A network with at most three levels everywhere and the formats that training uses."""
-
-    numbers = NumberChoice()
-
-    def gate(*factors: int, offset: int = numbers.offset(0)) -> MlbSpec:
-        return MlbSpec(factors=factors[:levels], frac=numbers.activation_frac, offset=offset)
-
-    weight = MlbSpec(factors=(90, 41, 20)[:levels], frac=numbers.weight_frac)
-    weights = (weight, weight, weight, weight)
-    return LstmSpec(
-        features=8,
-        hidden=32,
-        x=gate(72, 33, 19, offset=0),
-        h=gate(37, 22, 8, offset=0),
-        c=gate(66, 33, 16, offset=0),
-        gates=(gate(27, 9, 4), gate(20, 12, 3), gate(44, 21, 6, offset=0), gate(28, 11, 6)),
-        wx=weights,
-        wh=weights,
-        b=weights,
-        sigmoid=numbers.sigmoid,
-        tanh=numbers.tanh,
-    )
 
 
 def quantizers(lstm: LstmSpec) -> Iterator[Claim]:
@@ -150,34 +120,20 @@ def pointwise(lstm: LstmSpec) -> Iterator[Claim]:
                 )
 
 
-def matrices() -> Iterator[Claim]:
-    """A shared matrix against its rows, each summed by itself."""
-    for outputs, inputs, width in ((8, 8, 1), (8, 8, 2), (16, 12, 1), (6, 6, 4)):
-        signs = random.Random(0)
-        weights = tuple(tuple(signs.choice((-1, 1)) for _ in range(inputs)) for _ in range(outputs))
-        spec = SignMatrixSpec(weights=weights, source=Format(width, 0, False))
-        size = f"{outputs} x {inputs}, inputs of {width} bits"
-        rows = SignMatrix(spec, sharing="rows")
-        for sharing in ("planes", "words"):
-            shared = SignMatrix(spec, sharing=sharing)
-            yield Claim(claim=f"matrix sharing {sharing} = rows", size=size, optimized=shared, plain=rows)
-
-
-def dots() -> Iterator[Claim]:
-    """Compressed dot products against ordinary multiplications and additions."""
-    for n, factors in ((4, (2, 1)), (2, (4, 2, 1)), (2, (90, 41, 20)), (3, (90, 41))):
-        mlb = MlbSpec(factors=factors)
-        spec = MlbDotSpec(n=n, x=mlb, w=mlb, bias=-7)
-        size = f"{n} terms, factors {', '.join(map(str, factors))}"
-        yield Claim(claim="MLB dot = plain products", size=size, optimized=MlbDot(spec), plain=PlainDot(spec))
-    constant = MlbDotSpec(n=6, x=MlbSpec(factors=(90, 41, 20)), w=MlbSpec(factors=(5, 2)), weights=(0, 1, 2, 3, 3, 1))
-    claim, size = "MLB dot = plain products", "6 terms, constant weights"
-    yield Claim(claim=claim, size=size, optimized=MlbDot(constant), plain=PlainDot(constant))
-
-
 #: What is claimed of a layer, and of units as such; another family of claims is one more function here.
 OF_LAYERS: tuple[Callable[[LstmSpec], Iterator[Claim]], ...] = (quantizers, activations, thresholds, tables, pointwise)
-OF_UNITS: tuple[Callable[[], Iterator[Claim]], ...] = (sums, trees, integer_dots, matrices, dots, nonuniform)
+OF_UNITS: tuple[Callable[[], Iterator[Claim]], ...] = (
+    sums,
+    trees,
+    integer_dots,
+    matrices,
+    narrowings,
+    values,
+    products,
+    dots,
+    pipelines,
+    nonuniform,
+)
 
 
 def claims(source: Format, layers: Sequence[LayerSpec]) -> Iterator[Claim]:
@@ -205,7 +161,7 @@ def check(claim: Claim, folder: Path, timeout_s: float) -> Proof:
     plain, optimized = folder / "plain.v", folder / "optimized.v"
     plain.write_text(emit(claim.plain, TOP))
     optimized.write_text(emit(claim.optimized, TOP))
-    return prove_equal(plain, optimized, TOP, timeout_s=timeout_s)
+    return prove_equal(plain, optimized, TOP, latency=claim.optimized.latency, timeout_s=timeout_s)
 
 
 @command

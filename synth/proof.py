@@ -21,7 +21,7 @@ from synth.yosys import YosysError, abc_program, run_plan
 _REGISTERS = "t:$*dff* t:$*DFF* t:$ff t:$*latch* t:$*LATCH* t:$sr t:$_SR_* t:$mem*"
 
 #: What ABC does with the miter; diagrams of more nodes than that give up at once.
-_BY_DIAGRAMS = "collapse -B 100000; strash; sat -C 1"
+_BY_DIAGRAMS = "collapse -B 100000; muxes; strash; sat -C 1"
 _BY_SAT = "&get; &cec -m -C 1000000000"
 
 

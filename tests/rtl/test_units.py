@@ -29,6 +29,7 @@ from model.spec import (
     ReconstructSpec,
     Rounding,
     ShiftNormSpec,
+    StepSpec,
     XnorDotSpec,
     XnorMultiplierSpec,
 )
@@ -46,6 +47,7 @@ from rtl.popcount import Popcount
 from rtl.pwl_activation import PwlActivation
 from rtl.reconstruct import Reconstruct
 from rtl.shift_norm import ShiftNorm
+from rtl.verilog import emit
 from rtl.xnor_dot import XnorDot
 from rtl.xnor_multiplier import XnorMultiplier
 from tests.rtl.units import check
@@ -99,6 +101,13 @@ def test_multiplier(a, b, stages):
 @given(st.integers(1, 70), STAGES, FINALS)
 def test_popcount(n, stages, final):
     check(Popcount(PopcountSpec(n=n), stages, final))
+
+
+@pytest.mark.parametrize("x", [MlbSpec(factors=(5, 2)), FixedSpec(format=Format(4))])
+def test_a_dot_product_refuses_integers_times_a_step(x):
+    unit = MlbDot(MlbDotSpec(n=2, x=x, w=StepSpec(bits=3, step=11, frac=0)))
+    with pytest.raises(ValueError, match=r"^Weights of a dot product must be binarized or words, not integers times"):
+        emit(unit, "top")
 
 
 @pytest.mark.parametrize("n", [*range(1, 70), 127, 128, 1000])
