@@ -24,10 +24,9 @@ from scripts.console import (
     built_as,
     command,
     emit_json,
-    given,
     one_of,
     open_bundle,
-    out,
+    suggest,
     table,
 )
 from synth.liberty import find_liberty
@@ -40,7 +39,7 @@ def generate(
     unit: UnitName = None,
     settings: Settings = None,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path("verilog"),
-    weights: Weights = WeightStorage.ROM,
+    weights: Weights = None,
     pe: Pe = None,
     simd: Simd = None,
     datapath: DatapathOption = None,
@@ -51,19 +50,24 @@ def generate(
 
     Example: xnorforge generate runs/digits/bundle --weights readmemh --out verilog
     """
-    one_of(bundle, unit, settings, pe, simd, datapath, counters)
+    one_of(bundle, unit, settings, pe, simd, datapath, weights, counters)
     schedule = None
     if bundle is None:
         assert unit is not None
         contents, about = {f"{unit}.v": emit(build(unit, settings or ()), unit)}, unit
     else:
         loaded, schedule = open_bundle(bundle, pe, simd, datapath, find_liberty())
-        network = Network(schedule, loaded.weights, weights, counters)
-        contents = {"network.v": emit(network, "network"), **beside(network.images, weights)}
+        storage = weights or WeightStorage.ROM
+        network = Network(schedule, loaded.weights, storage, counters)
+        contents = {"network.v": emit(network, "network"), **beside(network.images, storage)}
         about = built_as(schedule)
     files = [str(path) for path in write_all(contents, out_folder)]
     if json:
         extra = {} if schedule is None else {"datapath": schedule.datapath.value}
         return emit_json({"files": files, "top": unit or "network", **extra})
     table(f"Verilog of {about}", [("file", f) for f in files])
-    out.print(f"Next: xnorforge synth {given(bundle, unit, settings)}", soft_wrap=True, markup=False)
+    # What auto has found is not searched for again.
+    built = schedule.datapath if schedule and datapath else None
+    suggest(
+        "synth", bundle, unit=unit, set=settings, pe=pe, simd=simd, datapath=built, weights=weights, counters=counters
+    )
