@@ -200,7 +200,8 @@ def train(
     if (epochs_adders is not None or rate_adders is not None) and (family not in ADDERS or config.adders.exact):
         raise TrainingError(
             "Options --epochs-adders and --rate-adders must go with adders of "
-            f"{' or '.join(ADDERS)} that can overflow, not with {f'exact ones of {family.value}' if family in ADDERS else family.value}"
+            f"{' or '.join(ADDERS)} that can overflow, "
+            f"not with {f'exact ones of {family.value}' if family in ADDERS else family.value}"
         )
     if datapath is not None and family is Family.FLOAT:
         raise TrainingError(f"Option --datapath must go with a family for hardware, not with {family.value}")
