@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rtl.network import Network
-from rtl.rom_files import beside, write_all
+from rtl.rom_files import beside, remove_earlier, write_all
 from rtl.verilog import emit
 from rtl.weight_memory import WeightStorage
 from scripts.console import (
@@ -48,6 +48,8 @@ def generate(
 ) -> None:
     """Write Verilog; with --weights readmemh also the ROM images it reads, with load what its stream w takes.
 
+    Images of an earlier network in the folder go, but for those of xnorforge rom.
+
     Example: xnorforge generate runs/digits/bundle --weights readmemh --out verilog
     """
     one_of(bundle, unit, settings, pe, simd, datapath, weights, counters)
@@ -62,6 +64,8 @@ def generate(
         contents = {"network.v": emit(network, "network"), **beside(network.images, storage)}
         about = built_as(schedule)
     files = [str(path) for path in write_all(contents, out_folder)]
+    if bundle is not None:
+        remove_earlier(out_folder, contents)
     if json:
         extra = {} if schedule is None else {"datapath": schedule.datapath.value}
         return emit_json({"files": files, "top": unit or "network", **extra})

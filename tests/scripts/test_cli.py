@@ -316,6 +316,7 @@ def test_units():
 @pytest.mark.parametrize("weights", [None, *WeightStorage])
 def test_generate_a_network(bundle, tmp_path, weights):
     options = ["--weights", weights, "--pe", 4, "--simd", 3] if weights else []
+    (tmp_path / "lstm_weights_l1.hex").write_text("of a larger network")
     found = answer("generate", bundle, "--out", tmp_path, *options)
     assert found["top"] == "network"
     assert sorted(Path(f).name for f in found["files"]) == files(tmp_path)
