@@ -23,7 +23,8 @@ def rom(
 ) -> None:
     """Write one image a memory and a manifest: width, depth, order and meaning of the bits.
 
-    Images of an earlier run, which its manifest names, go. With --format load one image for all: the beats of the stream w of generate --weights load, in hexadecimal.
+    Images of an earlier run, which its manifest names, go. With --format load one image for all: the beats of the
+    stream w of generate --weights load, in hexadecimal.
 
     Example: xnorforge rom runs/digits/bundle --format mif --out rom
     """
