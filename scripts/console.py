@@ -23,6 +23,8 @@ from rtl.weight_memory import WeightStorage
 from sim.simulators import SimulationError
 from synth.datapath import areas, measure, smallest
 from synth.errors import SynthError
+from synth.liberty import find_liberty
+from synth.report import SynthReport
 
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
@@ -143,6 +145,21 @@ def resolve(choice: DatapathChoice, network: NetworkSpec, liberty: Path | None) 
     each = "a hidden unit" if len(layers) == 1 else "a hidden unit of each layer"
     err.print(f"Datapath {chosen} is the smallest: {listed} {unit.area_unit} {each} ({unit.library})")
     return chosen
+
+
+def library_of(liberty: Path | None) -> Path:
+    """The Liberty file that is given, else the OSU 0.18 um library, for what generic gates do not do."""
+    library = liberty or find_liberty()
+    if library is None:
+        raise UsageError("A Liberty file must be given with --liberty, because OSU 0.18 um is not installed")
+    return library
+
+
+def delay_of(report: SynthReport) -> float:
+    """The delay of a netlist, for a benchmark that has no use for one that is not timed."""
+    if report.delay is None:
+        raise UsageError(report.note or "Timing must be there for this benchmark")
+    return report.delay
 
 
 def built_as(schedule: Schedule) -> str:

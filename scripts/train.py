@@ -133,8 +133,8 @@ def train(
     epochs_adders: Annotated[
         int | None,
         typer.Option(
-            help="Epochs of blstm and fixed under --adders, after --epochs with exact ones.",
-            show_default=str(TrainConfig.epochs_adders),
+            help="Epochs of blstm and fixed under --adders, after --epochs with exact ones; "
+            f"{TrainConfig.epochs_adders} if not given."
         ),
     ] = None,
     pool: Annotated[Pool, typer.Option(help="Hidden state the dense layer reads; each: a result a step.")] = Pool.LAST,
@@ -142,9 +142,7 @@ def train(
     rate: Annotated[float, typer.Option(help="Largest learning rate of the network for hardware.")] = 1e-2,
     rate_adders: Annotated[
         float | None,
-        typer.Option(
-            help="Largest learning rate of blstm and fixed under --adders.", show_default=str(TrainConfig.rate_adders)
-        ),
+        typer.Option(help=f"Largest rate of blstm and fixed under --adders; {TrainConfig.rate_adders} if not given."),
     ] = None,
     rate_float: Annotated[float, typer.Option(help="Largest learning rate of the float network.")] = 1e-2,
     distill: Annotated[
