@@ -36,7 +36,7 @@ def test_the_library_that_is_given_comes_before_the_one_that_is_installed(monkey
 def test_a_netlist_that_is_not_timed_is_of_no_use() -> None:
     report = synthesize_text("module top(input a, output o); assign o = ~a; endmodule", "top", liberty=GENERIC)
     assert delay_of(report) == report.delay
-    with pytest.raises(UsageError, match="^Timing must be there for this benchmark$"):
+    with pytest.raises(UsageError, match=r"^Timing must be there for this benchmark$"):
         delay_of(dataclasses.replace(report, delay=None, note=None))
-    with pytest.raises(UsageError, match="^OpenSTA is not there$"):
+    with pytest.raises(UsageError, match=r"^OpenSTA is not there$"):
         delay_of(dataclasses.replace(report, delay=None, note="OpenSTA is not there"))
