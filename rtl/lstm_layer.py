@@ -41,7 +41,7 @@ class LstmLayer(Unit):
     x and h lie in registers that turn by one beat's lanes each beat and are back in place after a group;
     c and the new h are shifted through by ``pe`` units a group: no large multiplexers.
 
-    Latency: ``done`` is high ``Schedule.LATENCY`` cycles after the beat announced as ``final``; the next
+    Latency: ``done`` is high ``LstmSchedule.LATENCY`` cycles after the beat announced as ``final``; the next
     step may begin in the cycle after. Throughput: a beat a cycle. ``restart`` makes h and c MLB(0); reset
     only empties the pipeline and clears the counters.
 

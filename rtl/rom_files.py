@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from model.spec import LOAD_WIDTH, MemoryImage, load_chunks, load_stream
+from model.spec.files import replacing
 from rtl.weight_memory import READMEMH_VERILOG, WeightStorage
 
 
@@ -67,6 +67,12 @@ FORMATS: dict[str, Callable[[MemoryImage], str]] = {
 LOAD = "load"  #: the format of all memories in one file, as the stream ``w`` takes them
 LOAD_FILE = "weights.load"
 KINDS = (*FORMATS, LOAD)
+READMEMH_FILE = "xnorforge_rom.v"
+MANIFEST = "manifest.json"
+
+# Names that are given here, whatever the network and the format.
+_IMAGE = rf"(lstm|relu|dense)_(weights|biases)(_l\d+)?\.({'|'.join(FORMATS)})|{re.escape(LOAD_FILE)}"
+_BESIDE = rf"{_IMAGE}|{re.escape(READMEMH_FILE)}"
 
 
 def load_text(images: Sequence[MemoryImage]) -> str:
@@ -79,12 +85,15 @@ def beside(images: Sequence[MemoryImage], storage: WeightStorage) -> dict[str, s
     if storage is WeightStorage.LOAD:
         return {LOAD_FILE: load_text(images)}
     if storage is WeightStorage.READMEMH:
-        return {"xnorforge_rom.v": READMEMH_VERILOG, **{f"{i.name}.hex": _hex(i) for i in images}}
+        return {READMEMH_FILE: READMEMH_VERILOG, **{f"{i.name}.hex": _hex(i) for i in images}}
     return {}
 
 
 def write_images(images: Sequence[MemoryImage], kind: str, folder: Path) -> list[Path]:
-    """Write one file a memory (``load``: one for all) and ``manifest.json``; all of them or none.
+    """Write one file a memory (``load``: one for all) and ``manifest.json``, as :func:`write_all` does.
+
+    Images that the manifest of an earlier run names go if they are no part of this one, but for those that generated
+    Verilog beside them reads.
 
     Parameters
     ----------
@@ -119,19 +128,42 @@ def write_images(images: Sequence[MemoryImage], kind: str, folder: Path) -> list
         contents = {LOAD_FILE: load_text(images)}
     else:
         contents = {f"{image.name}.{kind}": FORMATS[kind](image) for image in images}
-    contents["manifest.json"] = json.dumps(manifest, indent=2) + "\n"
-    return write_all(contents, folder)
+    contents[MANIFEST] = json.dumps(manifest, indent=2) + "\n"
+    earlier = _listed(folder)
+    written = write_all(contents, folder)
+    read = {name for name in earlier if name.endswith(".hex") and (folder / READMEMH_FILE).exists()}
+    _remove(folder, earlier - read - contents.keys())
+    return written
+
+
+def remove_earlier(folder: Path, contents: Collection[str]) -> None:
+    """Remove what an earlier network had beside its Verilog in ``folder`` and is not in ``contents``.
+
+    Only files with names of :func:`beside`, and none that ``manifest.json`` names: those are of :func:`write_images`.
+    """
+    found = {path.name for path in folder.iterdir() if re.fullmatch(_BESIDE, path.name)}
+    _remove(folder, found - _listed(folder) - set(contents))
+
+
+def _listed(folder: Path) -> set[str]:
+    """The images that the manifest in a folder names; none if it is not there or not one of ours."""
+    try:
+        entries = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["memories"]
+        names = {str(entry["file"]) for entry in entries}
+    except (OSError, ValueError, LookupError, TypeError):
+        return set()
+    return {name for name in names if re.fullmatch(_IMAGE, name)}
+
+
+def _remove(folder: Path, names: Collection[str]) -> None:
+    for name in names:
+        if (folder / name).is_file():
+            (folder / name).unlink()
 
 
 def write_all(contents: dict[str, str], folder: Path) -> list[Path]:
-    """Write text files into ``folder`` by way of a temporary one, so that nothing half-written is left."""
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
-    try:
+    """Write text files into ``folder``, each whole or not there; none takes its place before all are written."""
+    with contextlib.ExitStack() as partials:
         for name, text in contents.items():
-            (partial / name).write_text(text, encoding="utf-8")
-        for name in contents:
-            os.replace(partial / name, folder / name)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            partials.enter_context(replacing(folder / name)).write_text(text, encoding="utf-8")
     return [folder / name for name in contents]

@@ -14,11 +14,10 @@ import typer
 
 from model.data import load
 from model.family import Family
-from scripts.console import Json, UsageError, command, emit_json, err, out
+from scripts.console import Json, command, emit_json, err, library_of, out
 from scripts.table_accuracy import trained
 from scripts.train import parse_levels
 from synth.datapath import measure
-from synth.flow import find_liberty
 
 
 @command
@@ -29,9 +28,7 @@ def main(
     json: Json = False,
 ) -> None:
     """Measure every datapath at every level, and print a table."""
-    library = liberty or find_liberty()
-    if library is None:
-        raise UsageError("A Liberty file must be given with --liberty, because OSU 0.18 um is not installed")
+    library = library_of(liberty)
     torch.set_num_threads(1)
     digits, rows = load("digits"), list[dict[str, Any]]()
     for text in levels or ("1,1", "2,2", "3,3", "4,4"):

@@ -21,9 +21,9 @@ from rtl.nonuniform_tables import WritableEnqQuantizer, WritableEnqReconstruct
 from rtl.plain_nonuniform import PlainKnqQuantizer, PlainKnqReconstruct
 from rtl.unit import Unit
 from scripts.bench_rtl import Bench, Line
-from scripts.console import Json, UsageError, command, emit_json, out
+from scripts.console import Json, UsageError, command, emit_json, library_of, out
 from synth import vgg16
-from synth.flow import Effort, find_liberty
+from synth.flow import Effort
 
 #: Area and delay of the paper's units, 90 nm.
 PAPER = {"QE": (776, 0.43), "CE": (311, 0.25), "QK": (7512, 0.65), "CK": (4087, 0.31)}
@@ -70,9 +70,7 @@ def main(
     json: Json = False,
 ) -> None:
     """Measure the units and print area, delay and their ratios to QE."""
-    library = liberty or find_liberty()
-    if library is None:
-        raise UsageError("A Liberty file must be given with --liberty, because OSU 0.18 um is not installed")
+    library = library_of(liberty)
     for name in effort or ():
         if name not in get_args(Effort):
             raise UsageError(f"Effort must be one of {', '.join(get_args(Effort))}, not {name!r}")

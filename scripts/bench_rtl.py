@@ -19,10 +19,10 @@ from rtl.mlb_dot import MlbDot
 from rtl.popcount import Popcount
 from rtl.unit import Unit
 from rtl.verilog import emit
-from scripts.console import Json, UsageError, command, emit_json, err, out
+from scripts.console import Json, UsageError, command, delay_of, emit_json, err, library_of, out
 from scripts.naive import naive_mlb_dot, naive_popcount, naive_saturating, naive_sum
 from synth.fixed32 import MULTIPLY_ACCUMULATE
-from synth.flow import Effort, find_liberty, synthesize_text
+from synth.flow import Effort, synthesize_text
 from synth.plain import synthesize_plainly
 
 PLAINLY = "Yosys' defaults"
@@ -71,9 +71,7 @@ class Bench:
                 else:
                     wanted = {"delay": goal} if isinstance(goal, float) else {"effort": goal}
                     report = synthesize_text(verilog, "top", liberty=self._liberty, timeout_s=3000, **wanted)
-                    if report.delay is None:
-                        raise UsageError(report.note or "Timing must be there for this benchmark")
-                    area, delay = report.area, report.delay
+                    area, delay = report.area, delay_of(report)
             line = Line(table=self._table, design=design, effort=effort, area=area, delay=delay)
             err.print(line.row())
             yield line
@@ -138,9 +136,7 @@ def main(
     json: Json = False,
 ) -> None:
     """Measure our units and their peers, and print a table for each."""
-    library = liberty or find_liberty()
-    if library is None:
-        raise UsageError("A Liberty file must be given with --liberty, because OSU 0.18 um is not installed")
+    library = library_of(liberty)
     lines: list[Line] = []
     for name in tables or TABLES:
         if name not in TABLES:

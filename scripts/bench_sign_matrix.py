@@ -23,11 +23,11 @@ from model.spec import Format, SignMatrixSpec
 from rtl.compressor import FinalAdder
 from rtl.sign_matrix import SignMatrix
 from rtl.verilog import emit
-from scripts.console import Json, UsageError, command, emit_json, err, out
+from scripts.console import Json, UsageError, command, delay_of, emit_json, err, library_of, out
 from sim.simulators import choose
 from sim.unit import TOP, run_unit
 from sim.vectors import unit_vectors
-from synth.flow import Effort, find_liberty, synthesize_text
+from synth.flow import Effort, synthesize_text
 
 INPUTS, OUTPUTS = 64, 128
 FINAL: dict[Effort, FinalAdder] = {"area": "small", "balanced": "small", "speed": "fast"}
@@ -133,8 +133,6 @@ class Bench:
         for design, verilog in designs.items():
             with err.status(f"{matrix}, {bits} bits, {design}, {effort}"):
                 report = synthesize_text(verilog, TOP, liberty=self._liberty, effort=effort, timeout_s=self._timeout_s)
-            if report.delay is None:
-                raise UsageError(report.note or "Timing must be there for this benchmark")
             line = Line(
                 matrix=matrix,
                 bits=bits,
@@ -142,7 +140,7 @@ class Bench:
                 effort=effort,
                 stages=stages,
                 area=report.area,
-                delay=report.delay,
+                delay=delay_of(report),
             )
             err.print(line.row(""))
             yield line
@@ -167,9 +165,7 @@ def main(
     json: Json = False,
 ) -> None:
     """Measure our matrices and alkaid's, and print a table."""
-    library = liberty or find_liberty()
-    if library is None:
-        raise UsageError("A Liberty file must be given with --liberty, because OSU 0.18 um is not installed")
+    library = library_of(liberty)
     if not importlib.util.find_spec("alkaid"):
         err.print("alkaid is not installed, so only our units are measured; to install it type: pip install alkaid")
     found = matrices()

@@ -23,6 +23,8 @@ from rtl.weight_memory import WeightStorage
 from sim.simulators import SimulationError
 from synth.datapath import areas, measure, smallest
 from synth.errors import SynthError
+from synth.liberty import find_liberty
+from synth.report import SynthReport
 
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
@@ -34,8 +36,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Pe = Annotated[int | None, typer.Option(help="Hidden units at once; the bundle's choice if not given.")]
 Simd = Annotated[int | None, typer.Option(help="Inputs a unit takes a cycle; the bundle's choice if not given.")]
 Weights = Annotated[
-    WeightStorage,
-    typer.Option(help="Where they are: in logic, in a memory in the Verilog or in files, in one to load, outside."),
+    WeightStorage | None,
+    typer.Option(
+        help="Where they are: in logic, in a memory in the Verilog or in files, in one to load, outside.",
+        show_default="rom; of synth external",
+    ),
 ]
 
 Counters = Annotated[
@@ -142,6 +147,21 @@ def resolve(choice: DatapathChoice, network: NetworkSpec, liberty: Path | None) 
     return chosen
 
 
+def library_of(liberty: Path | None) -> Path:
+    """The Liberty file that is given, else the OSU 0.18 um library, for what generic gates do not do."""
+    library = liberty or find_liberty()
+    if library is None:
+        raise UsageError("A Liberty file must be given with --liberty, because OSU 0.18 um is not installed")
+    return library
+
+
+def delay_of(report: SynthReport) -> float:
+    """The delay of a netlist, for a benchmark that has no use for one that is not timed."""
+    if report.delay is None:
+        raise UsageError(report.note or "Timing must be there for this benchmark")
+    return report.delay
+
+
 def built_as(schedule: Schedule) -> str:
     """Folding and datapath as built."""
     layers = "; ".join(
@@ -158,13 +178,23 @@ def one_of(bundle: object, unit: str | None, settings: list[str] | None, *of_bun
         raise UsageError(f"Exactly one of BUNDLE and --unit must be given, not {'both' if unit else 'neither'}")
     if unit is None and settings:
         raise UsageError(f"Option --set must go with --unit, not with a bundle: {settings[0]!r}")
-    if unit is not None and any(option not in (None, False) for option in of_bundle):
+    if unit is not None and any(option is not None and option is not False for option in of_bundle):
         raise UsageError(
-            f"Options --pe, --simd, --datapath and --counters must go with a bundle, not with --unit {unit!r}"
+            "Options --pe, --simd, --datapath, --weights and --counters must go with a bundle, "
+            f"not with --unit {unit!r}"
         )
 
 
-def given(bundle: Path | None, unit: str | None, settings: list[str] | None) -> str:
-    """What was asked for, as it is typed for the next command."""
-    of_unit = ["--unit", str(unit), *(word for each in settings or () for word in ("--set", each))]
-    return shlex.join(of_unit if bundle is None else [str(bundle)])
+def suggest(name: str, bundle: object = None, **options: object) -> None:
+    """Print the next command as it is typed in a shell, with each option that was given.
+
+    None and False say that it was not; True stands for an option without a value, a list for one that is repeated.
+    """
+    words = [name] if bundle is None else [name, str(bundle)]
+    for option, value in options.items():
+        if value is True:
+            words.append(f"--{option}")
+        elif value is not None and value is not False:
+            for each in value if isinstance(value, list) else [value]:
+                words += [f"--{option}", str(each)]
+    out.print(f"Next: xnorforge {shlex.join(words)}", soft_wrap=True, markup=False)

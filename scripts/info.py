@@ -10,7 +10,7 @@ from model.bundle import Bundle
 from model.saturations import nodes, saturations
 from model.spec import LstmSpec
 from model.workflow import OPERATIONS, describe
-from scripts.console import BundlePath, Json, built_as, command, emit_json, open_bundle, out, percent, table
+from scripts.console import BundlePath, Json, built_as, command, emit_json, open_bundle, percent, suggest, table
 
 
 def saturating(loaded: Bundle, count: int) -> dict[str, list[dict[str, Any]]]:
@@ -118,4 +118,4 @@ def info(
             ]
             or [("none", "every sum is exact")],
         )
-    out.print(f"Next: xnorforge simulate {bundle}", soft_wrap=True, markup=False)
+    suggest("simulate", bundle)

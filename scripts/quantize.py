@@ -29,7 +29,7 @@ from model.nonuniform.workflow import (
 )
 from model.spec.files import write_json
 from model.user_model import load_model
-from scripts.console import Json, UsageError, command, emit_json, err, given, out, percent, table
+from scripts.console import Json, UsageError, command, emit_json, err, out, percent, suggest, table
 
 #: Where a layers.json goes.
 UNITS: dict[Scheme, str] = {**dict.fromkeys(ENQS, "enq_quantizer"), **dict.fromkeys(KNQS, "knq_quantizer")}
@@ -132,11 +132,7 @@ def quantize(
         return emit_json(result)
     show(result)
     if result["hardware"]:
-        out.print(
-            f"Next: xnorforge synth {given(None, UNITS[scheme], [f'layers={config}'])}",
-            soft_wrap=True,
-            markup=False,
-        )
+        suggest("synth", unit=UNITS[scheme], set=f"layers={config}")
 
 
 def chosen(

@@ -15,10 +15,10 @@ from model.spec.files import write_json
 from model.stepsize.best_step import Per
 from model.stepsize.rounding import StepRule
 from model.stepsize.schemes import RetrainConfig, Scheme, Update
-from model.stepsize.tasks import load
+from model.stepsize.tasks import TextTask, load
 from model.stepsize.workflow import run
 from model.user_model import load_model
-from scripts.console import Json, command, emit_json, err, out, percent, table
+from scripts.console import Json, UsageError, command, emit_json, err, out, percent, table
 
 
 @command
@@ -31,8 +31,9 @@ def retrain(
     state: Annotated[Path | None, typer.Option(help="Weights: a state_dict written by torch.save.")] = None,
     scheme: Annotated[Scheme, typer.Option(help="How steps are chosen.")] = Scheme.ADAPTIVE,
     update: Annotated[
-        Update, typer.Option(help="Adaptive: before every epoch, or once, behind the first.")
-    ] = Update.EPOCH,
+        Update | None,
+        typer.Option(help="Adaptive: before every epoch, or once, behind the first.", show_default="epoch"),
+    ] = None,
     bits: Annotated[int, typer.Option(help="Of a weight, 2 to 16: 2^bits - 1 levels.")] = 3,
     per: Annotated[Per, typer.Option(help="What has a step of its own.")] = Per.LAYER,
     steps: Annotated[str, typer.Option(help="free, pow2, or fixed:F with F fraction bits.")] = "free",
@@ -60,9 +61,12 @@ def retrain(
 
     Example: xnorforge retrain model.cnn:digits_net --state net.pt --data digits --scheme adaptive --bits 3
     """
+    if update and not scheme.adaptive:
+        schemes = " or ".join(each for each in Scheme if each.adaptive)
+        raise UsageError(f"Option --update must go with {schemes}, not with {scheme.value}")
     config = RetrainConfig(
         scheme=scheme,
-        update=update,
+        update=update or Update.EPOCH,
         bits=bits,
         per=per,
         steps=StepRule.parse(steps),
@@ -70,6 +74,8 @@ def retrain(
     )
     where = on(device)
     network, task = load_model(model, state).to(where), load(data, data_root, where)
+    if (shift or flip) and isinstance(task, TextTask):
+        raise UsageError(f"Options --shift and --flip must go with images, not with text {task.name!r}")
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} epochs"))
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         first = bar.add_task(str(scheme), total=sum(config.epochs) or None)

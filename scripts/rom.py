@@ -9,7 +9,7 @@ import typer
 
 from model.spec import memory_images
 from rtl.rom_files import KINDS, LOAD, write_images
-from scripts.console import BundlePath, Json, Pe, Simd, command, emit_json, open_bundle, out, table
+from scripts.console import BundlePath, Json, Pe, Simd, command, emit_json, open_bundle, suggest, table
 
 
 @command
@@ -23,7 +23,8 @@ def rom(
 ) -> None:
     """Write one image a memory and a manifest: width, depth, order and meaning of the bits.
 
-    With --format load one image for all: the beats of the stream w of generate --weights load, in hexadecimal.
+    Images of an earlier run, which its manifest names, go. With --format load one image for all: the beats of the
+    stream w of generate --weights load, in hexadecimal.
 
     Example: xnorforge rom runs/digits/bundle --format mif --out rom
     """
@@ -38,8 +39,4 @@ def rom(
         f"ROM images ({kind})",
         [*rows, ("all", f"{sum(bits.values()):,} bits"), *(("file", f) for f in files)],
     )
-    out.print(
-        f"Next: xnorforge generate {bundle} --weights {'load' if kind == LOAD else 'readmemh'}",
-        soft_wrap=True,
-        markup=False,
-    )
+    suggest("generate", bundle, pe=pe, simd=simd, weights="load" if kind == LOAD else "readmemh")

@@ -27,6 +27,7 @@ from scripts.console import (
     open_bundle,
     out,
     percent,
+    suggest,
     table,
 )
 from sim.compare import as_dict
@@ -49,12 +50,14 @@ def simulate(
     stall: Annotated[float, typer.Option(min=0, max=0.95, help="Probability that a stream waits, each cycle.")] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the stalls.")] = 0,
     waves: Annotated[bool, typer.Option("--waves", help="Keep a waveform file.")] = False,
-    weights: Weights = WeightStorage.ROM,
+    weights: Weights = None,
     pe: Pe = None,
     simd: Simd = None,
     datapath: DatapathOption = None,
     counters: Counters = False,
-    out_folder: Annotated[Path | None, typer.Option("--out", help="Work folder; RUN/simulation if not given.")] = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Work folder; RUN/simulation-SIMULATOR if not given.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Compare every named value of the Verilog with the golden function, bit for bit; with --counters the counters too.
@@ -69,6 +72,7 @@ def simulate(
         open_bundle(bundle, pe, simd, datapath, find_liberty()),
         choose(simulator or ("bulk" if whole else None)),
     )
+    storage = weights or WeightStorage.ROM
     samples, start = loaded.samples[: None if whole else sequences or 100], time.monotonic()
     folder = out_folder or bundle.resolve().parent / f"simulation-{chosen}"
     what = f"{chosen}: {len(samples)} sequences of {samples.shape[1]} steps"
@@ -79,7 +83,7 @@ def simulate(
             samples,
             folder=folder,
             simulator=chosen,
-            storage=weights,
+            storage=storage,
             counters=counters,
             stall=stall,
             seed=seed,
@@ -108,7 +112,7 @@ def simulate(
         "datapath": schedule.datapath.value,
         "seconds": round(seconds, 2),
         "simulator": chosen,
-        "weights": weights.value,
+        "weights": storage.value,
         "folder": str(folder),
     }
     if json:
@@ -152,6 +156,7 @@ def simulate(
         if result.first_difference:
             out.print(f"First difference: {result.first_difference}", soft_wrap=True, markup=False)
         elif result.equal:
-            out.print(f"Next: xnorforge synth {bundle}", soft_wrap=True, markup=False)
+            built = schedule.datapath if datapath else None
+            suggest("synth", bundle, pe=pe, simd=simd, datapath=built, weights=weights, counters=counters)
     if not result.equal:
         raise typer.Exit(1)

@@ -21,15 +21,16 @@ from scripts.console import (
     Settings,
     Simd,
     UnitName,
+    UsageError,
     Weights,
     built_as,
     command,
     emit_json,
     err,
-    given,
     one_of,
     open_bundle,
     out,
+    suggest,
     table,
 )
 from synth.energy.measure import measure, require
@@ -49,7 +50,7 @@ def synth(
     delay: Annotated[
         float | None, typer.Option(help="ns: the smallest netlist that takes no longer, instead of an effort.")
     ] = None,
-    weights: Weights = WeightStorage.EXTERNAL,
+    weights: Weights = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for everything.")] = 1200,
     pe: Pe = None,
     simd: Simd = None,
@@ -69,18 +70,20 @@ def synth(
 
     Example: xnorforge synth --unit xnor_dot --set n=128 --delay 2.5
     """
-    one_of(bundle, unit, settings, pe, simd, datapath, counters)
+    one_of(bundle, unit, settings, pe, simd, datapath, weights, counters)
+    if generic and liberty:
+        raise UsageError(f"Option --generic must come without --liberty, not with {str(liberty)!r}")
     library = liberty or (None if generic else find_liberty())
     if energy:
         require(library)
-    schedule, rom_bits, images = None, None, {}
+    schedule, rom_bits, images, storage = None, None, {}, weights or WeightStorage.EXTERNAL
     if bundle is None:
         assert unit is not None
         component, top, about = build(unit, settings or ()), unit, unit
     else:
         loaded, schedule = open_bundle(bundle, pe, simd, datapath, library)
-        component, top = Network(schedule, loaded.weights, weights, counters), "network"
-        rom_bits, images = sum(image.bits for image in component.images), beside(component.images, weights)
+        component, top = Network(schedule, loaded.weights, storage, counters), "network"
+        rom_bits, images = sum(image.bits for image in component.images), beside(component.images, storage)
         about = f"network, {built_as(schedule)}"
     with tempfile.TemporaryDirectory() as scratch, err.status("writing Verilog") as status:
         workdir = out_folder or (Path(scratch) / "netlist" if energy else None)
@@ -95,7 +98,7 @@ def synth(
             workdir=workdir,
             progress=status.update,
             # The name of a result is made of the Verilog, and there the weights would not be in it.
-            cache=not no_cache and weights is not WeightStorage.READMEMH,
+            cache=not no_cache and storage is not WeightStorage.READMEMH,
         )
         used = None
         if energy:
@@ -125,7 +128,7 @@ def synth(
             ("leakage", f"{used.leakage * 1e6:,.3g} µW"),
         ]
     if schedule:
-        where = "in the area" if weights is not WeightStorage.EXTERNAL else "not in the area: a memory of its own"
+        where = "in the area" if storage is not WeightStorage.EXTERNAL else "not in the area: a memory of its own"
         rows += [("weight ROM", f"{rom_bits:,} bits, {where}"), ("cycles a step", schedule.step_cycles)]
     time = f"{report.seconds:.0f} s" + (" (in an earlier run)" if report.cached else "")
     table(
@@ -139,8 +142,17 @@ def synth(
         table("Critical path, its named points", [(n, f"{a:8.3f}  {c}") for n, c, a in steps[:16]])
     for note in report.notes:
         out.print(f"Note: {note}", soft_wrap=True, markup=False)
-    out.print(
-        f"Next: xnorforge synth {given(bundle, unit, settings)} --effort speed",
-        soft_wrap=True,
-        markup=False,
+    suggest(
+        "synth",
+        bundle,
+        unit=unit,
+        set=settings,
+        pe=pe,
+        simd=simd,
+        datapath=schedule.datapath if schedule and datapath else None,
+        weights=weights,
+        counters=counters,
+        liberty=liberty,
+        generic=generic,
+        effort="speed",
     )

@@ -20,6 +20,7 @@ from model.config import TrainConfig
 from model.data import Dataset, load
 from model.family import FactorRule, Family
 from model.spec import MAX_LEVELS, Datapath, Folding, Pool
+from model.spec.files import replacing
 from model.workflow import train_to_bundle
 from scripts.console import UsageError, command, err, out
 from scripts.runs import figures, spread
@@ -126,7 +127,8 @@ def grid(name: str, runs: Runs, seeds: int, picture: Path) -> None:
         axis.set(xlabel=along, xticks=list(levels))
         axis.legend(fontsize="small")
     axes[0].set_ylabel(f"test accuracy, {name}, %")
-    figure.savefig(picture, metadata={"Date": None})
+    with replacing(picture) as partial:
+        figure.savefig(partial, format="svg", metadata={"Date": None})
     err.print(f"{picture} written")
 
 

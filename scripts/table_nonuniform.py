@@ -27,7 +27,7 @@ from model.nonuniform.picture import draw
 from model.nonuniform.schemes import Scheme
 from model.nonuniform.stored import Half, Storage
 from model.nonuniform.workflow import Prepared, Settings, describe, prepare
-from model.spec.files import write_json
+from model.spec.files import replacing, write_json
 from scripts.console import UsageError, command, err, out
 from scripts.table_accuracy import spread
 
@@ -222,7 +222,8 @@ def curve(name: str, found: list[dict[str, Any]], picture: Path) -> None:
     axis.axhline(100 * statistics.mean(f["float"]["test"] for f in found), color="black", linestyle="--", label="float")
     axis.set(xlabel="bits of an activation, the same in every layer", ylabel=f"test accuracy, {name}, %")
     axis.legend(fontsize="small")
-    figure.savefig(picture, metadata={"Date": None})
+    with replacing(picture) as partial:
+        figure.savefig(partial, format="svg", metadata={"Date": None})
     plt.close(figure)
 
 

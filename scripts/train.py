@@ -18,7 +18,7 @@ from model.family import ADDERS, FACTOR_RULES, STEPPED, FactorRule, Family
 from model.spec import MAX_BITS, Datapath, Folding, Pool, SumSpec
 from model.training import open_run, phases, untrained
 from model.workflow import train_to_bundle
-from scripts.console import DatapathChoice, Json, command, emit_json, err, out, percent, resolve, table
+from scripts.console import DatapathChoice, Json, command, emit_json, err, percent, resolve, suggest, table
 from synth.liberty import find_liberty
 
 PHASES = {"float": "float network", "exact": "network with exact adders", "mlb": "network for hardware"}
@@ -131,14 +131,19 @@ def train(
     epochs: Annotated[int, typer.Option(help="Epochs of the network for hardware.")] = 60,
     epochs_float: Annotated[int, typer.Option(help="Epochs of the float network.")] = 60,
     epochs_adders: Annotated[
-        int, typer.Option(help="Epochs of blstm and fixed under --adders, after --epochs with exact ones.")
-    ] = TrainConfig.epochs_adders,
+        int | None,
+        typer.Option(
+            help="Epochs of blstm and fixed under --adders, after --epochs with exact ones; "
+            f"{TrainConfig.epochs_adders} if not given."
+        ),
+    ] = None,
     pool: Annotated[Pool, typer.Option(help="Hidden state the dense layer reads; each: a result a step.")] = Pool.LAST,
     batch: Annotated[int, typer.Option(help="Sequences a step.")] = 32,
     rate: Annotated[float, typer.Option(help="Largest learning rate of the network for hardware.")] = 1e-2,
     rate_adders: Annotated[
-        float, typer.Option(help="Largest learning rate of blstm and fixed under --adders.")
-    ] = TrainConfig.rate_adders,
+        float | None,
+        typer.Option(help=f"Largest rate of blstm and fixed under --adders; {TrainConfig.rate_adders} if not given."),
+    ] = None,
     rate_float: Annotated[float, typer.Option(help="Largest learning rate of the float network.")] = 1e-2,
     distill: Annotated[
         float, typer.Option(help="Share of the loss that is the distance from what the float network says.")
@@ -180,8 +185,8 @@ def train(
         hidden=hidden,
         epochs=epochs,
         epochs_float=epochs_float,
-        epochs_adders=epochs_adders,
-        rate_adders=rate_adders,
+        epochs_adders=TrainConfig.epochs_adders if epochs_adders is None else epochs_adders,
+        rate_adders=TrainConfig.rate_adders if rate_adders is None else rate_adders,
         pool=pool,
         batch=batch,
         rate=rate,
@@ -190,6 +195,14 @@ def train(
         jitter=jitter,
         seed=seed,
     )
+    if (epochs_adders is not None or rate_adders is not None) and (family not in ADDERS or config.adders.exact):
+        raise TrainingError(
+            "Options --epochs-adders and --rate-adders must go with adders of "
+            f"{' or '.join(ADDERS)} that can overflow, "
+            f"not with {f'exact ones of {family.value}' if family in ADDERS else family.value}"
+        )
+    if datapath is not None and family is Family.FLOAT:
+        raise TrainingError(f"Option --datapath must go with a family for hardware, not with {family.value}")
     dataset, folding = load_data(data, family, data_root, snr), Folding(pe=pe, simd=simd)
     usual = Datapath.usual(activation) if family is Family.MUBINN2 else Datapath.ARITHMETIC
     auto = datapath is DatapathChoice.AUTO
@@ -248,4 +261,4 @@ def train(
     rows.append(("bundle", result["bundle"] or "none: a float LSTM has no hardware"))
     table(f"Trained on {dataset.name} ({sizes} sequences), seed {seed}", rows)
     if result["bundle"]:
-        out.print(f"Next: xnorforge simulate {result['bundle']}", soft_wrap=True, markup=False)
+        suggest("simulate", result["bundle"])

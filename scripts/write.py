@@ -44,11 +44,13 @@ def write(
     seed: Annotated[int, typer.Option(help="Of what is drawn, and of the stalls.")] = 0,
     simulator: Annotated[str | None, typer.Option(help="icarus or verilator; what is there if not given.")] = None,
     stall: Annotated[float, typer.Option(min=0, max=0.95, help="Probability that a stream waits, each cycle.")] = 0.0,
-    weights: Weights = WeightStorage.ROM,
+    weights: Weights = None,
     pe: Pe = None,
     simd: Simd = None,
     datapath: DatapathOption = None,
-    out_folder: Annotated[Path | None, typer.Option("--out", help="Work folder; RUN/writing if not given.")] = None,
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Work folder; RUN/writing-SIMULATOR if not given.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Let the Verilog of a network of a text write, and compare it with the golden function, which writes by itself.
@@ -71,7 +73,7 @@ def write(
             alphabet[None, list(golden[:-1])],
             folder=folder,
             simulator=chosen,
-            storage=weights,
+            storage=weights or WeightStorage.ROM,
             stall=stall,
             seed=seed,
             on_progress=lambda done: status.update(f"{what}, {done} done"),

@@ -26,6 +26,7 @@ Progress = Callable[[int], None] | None
 
 INTERVAL_S = 0.5  #: between two looks at the progress
 PROGRESS = "progress"  #: the file in the work folder that says how much is done
+LOGS = ("simulation.log", "build.log", "child.log")  #: of a run in the work folder, the last one begun first
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -112,7 +113,7 @@ def prepare(folder: Path, settings: object, sources: Sequence[Path]) -> None:
         shutil.rmtree(folder / "build", ignore_errors=True)
         (folder / "built").unlink(missing_ok=True)
         stamp.write_text(key)
-    for stale in ("observed.npz", "observed.bin", "results.xml", PROGRESS):
+    for stale in ("observed.npz", "observed.bin", "results.xml", PROGRESS, *LOGS):
         (folder / stale).unlink(missing_ok=True)
 
 
@@ -167,8 +168,8 @@ def _number(path: Path) -> int | None:
 
 
 def last_error(folder: Path) -> str:
-    """The most telling line of the newest log that has one, and where to read on."""
-    for name in ("simulation.log", "build.log", "child.log"):
+    """The most telling line of the first of ``LOGS`` that has one, and where to read on."""
+    for name in LOGS:
         path = folder / name
         lines = path.read_text(errors="replace").splitlines() if path.exists() else []
         errors = [line.strip() for line in lines if "rror" in line]

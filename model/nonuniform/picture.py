@@ -9,6 +9,7 @@ import numpy as np
 
 from model.nonuniform.histogram import Histogram
 from model.nonuniform.stored import Stored
+from model.spec.files import replacing
 
 BINS = 64
 
@@ -48,7 +49,7 @@ def draw(histograms: Sequence[Histogram], schemes: Mapping[str, Sequence[Stored]
     figure.legend(handles, labels, loc="outside upper center", ncols=max(1, len(labels)), fontsize="small")
     figure.supxlabel("activation", fontsize="medium")
     figure.supylabel("share", fontsize="medium")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context({"svg.hashsalt": "xnorforge"}):
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    kind = path.suffix.removeprefix(".")
+    with replacing(path) as partial, matplotlib.rc_context({"svg.hashsalt": "xnorforge"}):
+        figure.savefig(partial, format=kind, metadata={"Date": None} if kind == "svg" else None)
     plt.close(figure)

@@ -27,7 +27,7 @@ from scripts.table import _print
 from sim.simulators import SimulationError, choose_quick
 from synth import sta
 from synth.energy.measure import Energy
-from synth.flow import find_liberty
+from synth.flow import SynthReport, find_liberty, synthesize_text
 from synth.liberty import GENERIC
 from synth.units import UNITS
 from tests import audio
@@ -265,7 +265,9 @@ def test_counters_of_saturation(tmp_path, monkeypatch):
     assert sum(expected) > 0
     assert found["counters"][0] == {"layer": 0, "sum": "x", "level": 0, "expected": expected[0], "got": expected[0]}
 
-    answer("generate", made, "--counters", "--out", tmp_path / "counting")
+    assert next_of(run(*simulated)) == ["synth", made, "--pe", "1", "--counters"]
+    counting = run("generate", made, "--counters", "--out", tmp_path / "counting")
+    assert next_of(counting) == ["synth", made, "--counters"]
     answer("generate", made, "--out", tmp_path / "plain")
     texts = [(tmp_path / name / "network.v").read_text() for name in ("counting", "plain")]
     assert [re.findall(r"output \[\d+:0\] (saturations\w+)", text) for text in texts] == [
@@ -314,6 +316,7 @@ def test_units():
 @pytest.mark.parametrize("weights", [None, *WeightStorage])
 def test_generate_a_network(bundle, tmp_path, weights):
     options = ["--weights", weights, "--pe", 4, "--simd", 3] if weights else []
+    (tmp_path / "lstm_weights_l1.hex").write_text("of a larger network")
     found = answer("generate", bundle, "--out", tmp_path, *options)
     assert found["top"] == "network"
     assert sorted(Path(f).name for f in found["files"]) == files(tmp_path)
@@ -326,6 +329,68 @@ def test_generate_a_network(bundle, tmp_path, weights):
 def test_the_next_command_is_of_the_same_unit(tmp_path):
     said = run("generate", "--unit", "popcount", "--set", "n=8", "--set", "final=fast", "--out", tmp_path).stdout
     assert "Next: xnorforge synth --unit popcount --set n=8 --set final=fast\n" in said
+
+
+def next_of(result: Any) -> list[str]:
+    """The words of the command that is printed as the next one, as a shell reads them."""
+    assert result.exit_code == 0, result.stderr
+    (line,) = re.findall(r"^Next: xnorforge (.*)$", result.stdout, re.MULTILINE)
+    return shlex.split(line)
+
+
+OTHER = ["--pe", 1, "--simd", 3, "--datapath", "arithmetic"]  #: than the bundle's own design
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("generate", []),
+        ("generate", [*OTHER, "--weights", "load"]),
+        ("generate", ["--pe", 4, "--weights", "rom"]),
+        ("simulate", [*OTHER, "--weights", "load"]),
+        ("synth", [*OTHER, "--weights", "load", "--liberty", GENERIC]),
+        ("synth", ["--generic"]),
+    ],
+)
+def test_the_next_command_is_of_the_same_design(name, options, bundle, tmp_path, monkeypatch):
+    """Verilog and netlists are left out here."""
+    made: list[Any] = []
+    report = synthesize_text("module top(input a, output o); assign o = ~a; endmodule", "top", liberty=GENERIC)
+
+    def noted(*arguments: Any) -> Network:
+        made.append(arguments)
+        return Network(*arguments)
+
+    def synthesized(*_: Any, **asked: Any) -> SynthReport:
+        made.append(asked["liberty"])
+        return report
+
+    for module in ("generate", "synth"):
+        monkeypatch.setattr(f"scripts.{module}.emit", lambda *_: "")
+    for module in ("scripts.generate", "scripts.synth", "sim.network"):
+        monkeypatch.setattr(f"{module}.Network", noted)
+    monkeypatch.setattr("scripts.synth.synthesize", synthesized)
+    place = Path(shutil.copytree(bundle, tmp_path / "with a space"))
+    own = ["--sequences", 1, "--simulator", choose_quick()] if name == "simulate" else []
+    words = next_of(run(name, place, *options, *own, "--out", tmp_path / "out"))
+    assert words[:2] == ["synth", str(place)]
+    next_of(run(*words))
+    (schedule, _, storage, _), (again, _, next_storage, _) = (each for each in made if isinstance(each, tuple))
+    assert schedule == again
+    assert next_storage is (storage if name == "synth" or "--weights" in options else WeightStorage.EXTERNAL)
+    if name == "synth":
+        first, second = (each for each in made if not isinstance(each, tuple))
+        assert first == second == (None if "--generic" in options else GENERIC)
+
+
+@pytest.mark.parametrize(("kind", "image"), [("load", "weights.load"), ("hex", "lstm_weights_l0.hex")])
+def test_the_next_command_fits_the_rom_images(kind, image, bundle, tmp_path):
+    """They depend on the folding."""
+    said = run("rom", bundle, "--format", kind, "--pe", 1, "--simd", 3, "--out", tmp_path / "rom")
+    answer(*next_of(said), "--out", tmp_path / "verilog")
+    answer("rom", bundle, "--format", kind, "--out", tmp_path / "own")
+    text, other, own = ((tmp_path / name / image).read_text() for name in ("rom", "verilog", "own"))
+    assert text == other != own
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -480,6 +545,10 @@ BAD: dict[str, str] = {
     "train --family mlp --levels 2,2": "Option --levels must go with mubinn1 or mubinn2, not with mlp",
     "train --family mlp --adders 12": "Option --adders must go with blstm or fixed, not with mlp",
     "train --family mlp --datapath threshold": "Datapath must be arithmetic, not 'threshold': A layer with ReLU has no",
+    "train --family float --datapath table": "Option --datapath must go with a family for hardware, not with float",
+    "train --epochs-adders 3": "must go with adders of blstm or fixed that can overflow, not with mubinn2",
+    "train --weights 3bit --rate-adders 0.01": "fixed that can overflow, not with exact ones of fixed",
+    "train --family blstm --rate-adders 0": "Learning rate with adders must be above 0 and at most 1, not 0.0",
     "train --family mlp --data digits --snr 3": "Noise (snr) must go with audio",
     f"train --family mlp --data mnist --data-root {NOTHING}": f"Data set mnist must be in {NOTHING}/mnist/mnist.npz",
     "train --family fixed --data mnist": "Images of mnist must go with mlp, not with fixed",
@@ -517,9 +586,13 @@ BAD: dict[str, str] = {
     "generate": "Exactly one of BUNDLE and --unit must be given, not neither",
     "generate @bundle --unit popcount": "Exactly one of BUNDLE and --unit must be given, not both",
     "generate @bundle --set n=3": "Option --set must go with --unit, not with a bundle: 'n=3'",
-    "synth --unit popcount --pe 2": "Options --pe, --simd, --datapath and --counters must go with a bundle, not with",
-    "synth --unit popcount --counters": "Options --pe, --simd, --datapath and --counters must go with a bundle, not",
-    "generate --unit popcount --datapath auto": "Options --pe, --simd, --datapath and --counters must go with a bu",
+    "synth --unit popcount --pe 2": "Options --pe, --simd, --datapath, --weights and --counters must go with a bundle",
+    "synth --unit popcount --pe 0": "Options --pe, --simd, --datapath, --weights and --counters must go with a bundle",
+    "synth --unit popcount --counters": "and --counters must go with a bundle, not with --unit 'popcount'",
+    "synth --unit popcount --weights external": "and --counters must go with a bundle, not with --unit 'popcount'",
+    "generate --unit popcount --weights rom": "and --counters must go with a bundle, not with --unit 'popcount'",
+    "generate --unit popcount --datapath auto": "and --counters must go with a bundle, not with --unit 'popcount'",
+    "synth --unit popcount --generic --liberty @file": "Option --generic must come without --liberty, not with '@file'",
     "generate @bundle --counters": "Sums of a network with counters must be able to saturate, not 'exact'",
     "simulate @bundle --counters": "Sums of a network with counters must be able to saturate, not 'exact'",
     "synth @bundle --counters": "Sums of a network with counters must be able to saturate, not 'exact'",
@@ -690,7 +763,7 @@ def test_brackets_in_a_path_are_no_markup(bundle, tmp_path):
     path = tmp_path / "[bold]x[/bold] :warning:"
     assert str(path) in refusal("info", path)
     shutil.copytree(bundle, path)
-    assert f"Next: xnorforge simulate {path}\n" in run("info", path).stdout
+    assert f"Next: xnorforge simulate {shlex.quote(str(path))}\n" in run("info", path).stdout
 
 
 def start(*words: object) -> subprocess.Popen[str]:

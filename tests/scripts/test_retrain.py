@@ -160,6 +160,8 @@ BAD = {
     f"{NET} --bits 1": "Bits of a weight must be 2 to 16, not 1",
     f"{NET} --bits 17": "Bits of a weight must be 2 to 16, not 17",
     f"{NET} --scheme gradual --bits 2 --epochs 3": "Number of epochs of gradual to 2 bits must be at least 4",
+    f"{NET} --scheme lsq --update epoch": "Option --update must go with adaptive or adaptive-gradual, not with lsq",
+    f"{NET} --data a.txt --flip": "Options --shift and --flip must go with images, not with text 'a",
     f"{NET} --epochs 0": "Number of epochs of adaptive to 3 bits must be at least 1, one a stage, not 0",
     f"{NET} --epochs -1": "Number of epochs must be 0 to 100000, not -1",
     f"{NET} --rate 0": "Learning rate must be above 0 and at most 1, not 0.0",

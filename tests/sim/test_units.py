@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sim.runner import LOGS
 from sim.simulators import SimulationError, choose
 from sim.unit import TOP, simulate_unit
 from synth.registry import build, parameters
@@ -62,6 +63,17 @@ def test_a_design_that_does_not_build_is_one_sentence(simulator, tmp_path):
     broken.write_text("module unit(input x output o); endmodule\n")
     with pytest.raises(SimulationError, match=r"must run to its end.*rror.*see"):
         simulate_unit(build("popcount"), folder=tmp_path / "sim", simulator=simulator, verilog=broken)
+
+
+def test_a_failure_is_not_explained_by_an_earlier_run(simulator, tmp_path):
+    broken = tmp_path / "broken.v"
+    broken.write_text("module unit(input x output o); endmodule\n")
+    for log in LOGS:
+        (tmp_path / log).write_text("Error: of an earlier run\n")
+    with pytest.raises(SimulationError) as failure:
+        simulate_unit(build("popcount"), folder=tmp_path, simulator=simulator, verilog=broken)
+    assert "rror" in str(failure.value).partition("stopped")[2]
+    assert "earlier" not in str(failure.value)
 
 
 def test_a_simulation_that_takes_too_long_is_killed(simulator, tmp_path):

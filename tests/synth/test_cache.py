@@ -1,6 +1,8 @@
 """The cache: the same input gives the same result without a tool; anything else does not."""
 
 import os
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,8 @@ from synth.flow import SynthReport, synthesize
 from synth.liberty import GENERIC
 from tests.synth import designs
 from tests.synth.designs import renamed_generic, write
+
+ROOT = Path(__file__).parents[2]
 
 
 def entries() -> list[Path]:
@@ -72,6 +76,15 @@ def test_the_flow_itself_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert cache.key([design], GENERIC) == name
     (other / "plan.py").write_text("")
     assert cache.key([design], GENERIC) != name
+
+
+def test_what_the_flow_imports_counts_and_nothing_else() -> None:
+    """So the defaults of a unit, which are in its Verilog, can change without a result being lost."""
+    code = "import sys, synth.flow; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    files = {path.name for path in Path(cache.__file__).parent.glob("*.py")} - {"__init__.py"}
+    imported = {file for file in files if f"synth.{file.removesuffix('.py')}" in run.stdout.split()}
+    assert files - imported == cache._NOT_THE_FLOW
 
 
 def test_verilog_that_reads_files_is_not_cached(tmp_path: Path) -> None:
