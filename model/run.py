@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -64,7 +63,7 @@ class Run:
             "data": data.name,
             "shape": list(data.x.shape),
             **({"float network": config.family.value} if config.family is Family.MLP else {}),
-            "data digest": hashlib.sha256(b"".join(a.tobytes() for a in (data.x, data.y, data.split))).hexdigest(),
+            "data digest": data.digest,
         }
         self.state: dict[str, Any] = {"identity": self.identity, "phases": {}}
         self.path = folder / "checkpoint.pt"
