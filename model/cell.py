@@ -2,7 +2,7 @@
 
 Training runs in float32, evaluation in float64. Every value is an integer times ``2**-frac``; as long as
 the integers fit the 24 (53) bits of the significand, all sums are exact in any order, and both compute
-what :func:`model.golden.run` computes. :func:`exact_in_float32` says whether training is in that case.
+what :func:`model.golden.run` computes.
 """
 
 from __future__ import annotations
@@ -24,20 +24,14 @@ from model.spec import GATES, FixedSpec, LstmSpec, Overflow, PwlSpec, Quantity, 
 LstmFunction = Callable[[LstmSpec, Tensor, Product, Tensor | None, Tensor | None, Tensor | None], Tensor]
 
 
-def exact_in_float32(lstm: LstmSpec) -> bool:
-    """Whether no sum of a forward pass can need more than the 24 significand bits of float32."""
-    return max(lstm.z_format(k).width for k in range(4)) <= 25 and lstm.mac.format.width <= 25
-
-
-def binarize(x: Tensor, factors: Tensor, offset: float = 0.0, clip: Tensor | float | None = None) -> Tensor:
+def binarize(x: Tensor, factors: Tensor, offset: float = 0.0) -> Tensor:
     """MLB with straight-through gradients: to ``x`` where it does not clip, to ``factors`` by their signs.
 
     ``x`` (..., anything), ``factors`` broadcastable against x in all but the last axis, which is the level.
     """
     with torch.no_grad():
         rest, s = x - offset, []
-        limit = factors.sum(-1) + factors[..., -1] if clip is None else clip
-        passes = rest.abs() <= limit
+        passes = rest.abs() <= factors.sum(-1) + factors[..., -1]
         for level in range(factors.shape[-1]):
             s.append(torch.where(rest >= 0, 1.0, -1.0).to(x.dtype))
             rest = rest - s[-1] * factors[..., level]

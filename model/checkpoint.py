@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +35,26 @@ def load(path: Path, *fields: str) -> dict[str, Any]:
         return {**stored, **{name: dict(stored[name]) for name in fields}}
     except Exception:  # a damaged archive shows in many ways
         raise TrainingError(f"Checkpoint must be a readable one, not {str(path)!r}; remove it to begin again") from None
+
+
+def difference(stored: dict[str, Any], wanted: dict[str, Any], among: Collection[str] | None = None) -> str | None:
+    """The first thing in which a stored run is not the one wanted, of those in ``among``; None if it is."""
+    for key in wanted | stored:
+        if (among is None or key in among) and stored.get(key) != wanted.get(key):
+            return key
+    return None
+
+
+def refuse_other(stored: dict[str, Any], wanted: dict[str, Any], place: Path) -> None:
+    """Raises TrainingError if what is stored in ``place`` is not the run wanted."""
+    if key := difference(stored, wanted):
+        was, now = (_short(run.get(key)) for run in (stored, wanted))
+        raise TrainingError(
+            f"Run in {place} must be continued with {key} = {was}, not {now}; give another --out for a new run"
+        )
+
+
+def _short(value: object) -> str:
+    """A value for a message; a network in words is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

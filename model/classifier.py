@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from model import checkpoint
-from model.config import TrainingError
+from model.config import TrainingError, check_run
 
 Progress = Callable[[int, int, float], None]  #: epochs done, of, training loss
 Penalty = Callable[[nn.Module], Tensor]  #: of a network, one number
@@ -29,13 +29,13 @@ class FitConfig:
     rate
         Largest learning rate, above 0 and at most 1.
     decay
-        Weight decay.
+        Weight decay, 0 to 100.
     shift
         Images are moved by up to so many pixels, a batch at a time, edges repeated; 0 for none.
     flip
         Whether half of the images are mirrored.
     seed
-        Of order and augmentation.
+        Of order and augmentation, 0 to 2**32 - 1.
     """
 
     epochs: int = 4
@@ -53,6 +53,7 @@ class FitConfig:
             raise TrainingError(f"Number of images a batch must be 1 to 65536, not {self.batch!r}")
         if not 0 < self.rate <= 1:
             raise TrainingError(f"Learning rate must be above 0 and at most 1, not {self.rate!r}")
+        check_run(decay=self.decay, seed=self.seed)
 
 
 def fit(
@@ -66,8 +67,12 @@ def fit(
 ) -> None:
     """Train ``network`` in place on images and labels; with ``path``, a checkpoint that continues after any epoch.
 
-    A checkpoint of another configuration or other data is not used, but replaced. A penalty is added to the loss; its
-    ``repr`` is part of the configuration.
+    A penalty is added to the loss; its ``repr`` is part of the configuration.
+
+    Raises
+    ------
+    TrainingError
+        If the checkpoint is of another configuration, network or data, or damaged.
     """
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  two times as fast
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=config.decay)
@@ -128,8 +133,7 @@ def _continue(path: Path | None, identity: dict, network: nn.Module, optimizer: 
     if path is None or not path.exists():
         return 0
     state = checkpoint.load(path, "identity", "network", "optimizer")
-    if state["identity"] != identity:
-        return 0
+    checkpoint.refuse_other(state["identity"], identity, path)
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])
     return state["epoch"]

@@ -13,6 +13,14 @@ class TrainingError(ValueError):
     """A run that cannot be trained or continued; one sentence."""
 
 
+def check_run(*, decay: float, seed: int) -> None:
+    """Raises TrainingError if weight decay or seed, which every run has, are out of range."""
+    if not 0 <= decay <= 100:
+        raise TrainingError(f"Weight decay must be 0 to 100, not {decay!r}")
+    if not 0 <= seed < 1 << 32:
+        raise TrainingError(f"Seed must be 0 to {(1 << 32) - 1}, not {seed!r}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """What a training run is, apart from its data.
@@ -99,9 +107,8 @@ class TrainConfig:
         for name, value in rates:
             if not 0 < value <= 1:
                 raise TrainingError(f"Learning rate{name} must be above 0 and at most 1, not {value!r}")
-        for name, value in (("Rate of scaling factors", self.factor_rate), ("Weight decay", self.decay)):
-            if not 0 <= value <= 100:
-                raise TrainingError(f"{name} must be 0 to 100, not {value!r}")
+        if not 0 <= self.factor_rate <= 100:
+            raise TrainingError(f"Rate of scaling factors must be 0 to 100, not {self.factor_rate!r}")
         if not 0 <= self.distill <= 1:
             raise TrainingError(f"Share of distillation must be 0 to 1, not {self.distill!r}")
         if not 1 <= self.temperature <= 100:
@@ -110,8 +117,7 @@ class TrainConfig:
             raise TrainingError(f"Jitter must be 0 to {1 << 20} places, not {self.jitter!r}")
         if self.jitter and self.pool is Pool.EACH:
             raise TrainingError(f"Jitter must be 0 where each step has a result, not {self.jitter!r}")
-        if not 0 <= self.seed < 1 << 32:
-            raise TrainingError(f"Seed must be 0 to {(1 << 32) - 1}, not {self.seed!r}")
+        check_run(decay=self.decay, seed=self.seed)
 
     def plain(self) -> dict[str, int | float | str]:
         """The configuration as plain values."""

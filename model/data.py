@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import zipfile
@@ -90,6 +91,11 @@ class Dataset:
     def sizes(self) -> dict[str, int]:
         """Sequences in each split."""
         return {name: int((self.split == index).sum()) for index, name in enumerate(SPLITS)}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of samples, labels and splits."""
+        return hashlib.sha256(b"".join(a.tobytes() for a in (self.x, self.y, self.split))).hexdigest()
 
     def part(self, name: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Samples and labels of one split."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,25 +63,14 @@ class Run:
             "data": data.name,
             "shape": list(data.x.shape),
             **({"float network": config.family.value} if config.family is Family.MLP else {}),
-            "data digest": hashlib.sha256(b"".join(a.tobytes() for a in (data.x, data.y, data.split))).hexdigest(),
+            "data digest": data.digest,
         }
         self.state: dict[str, Any] = {"identity": self.identity, "phases": {}}
         self.path = folder / "checkpoint.pt"
         if self.path.exists():
             stored = checkpoint.load(self.path, "identity", "phases")
-            if key := self._difference(stored["identity"]):
-                raise TrainingError(
-                    f"Run in {folder} must be continued with {key} = {stored['identity'].get(key)!r}, not "
-                    f"{self.identity.get(key)!r}; give another --out for a new run"
-                )
+            checkpoint.refuse_other(stored["identity"], self.identity, folder)
             self.state = stored
-
-    def _difference(self, identity: dict[str, Any], among: Collection[str] | None = None) -> str | None:
-        """The first thing in which another run differs from this one."""
-        for key in self.identity | identity:
-            if (among is None or key in among) and identity.get(key) != self.identity.get(key):
-                return key
-        return None
 
     def take_float(self, folder: Path) -> None:
         """Begin with the float network of the run in ``folder``, instead of training the very same.
@@ -98,7 +86,7 @@ class Run:
         if not path.exists():
             raise TrainingError(f"Run with the float network must hold checkpoint.pt, and {folder} does not")
         stored = checkpoint.load(path, "identity", "phases")
-        if key := self._difference(stored["identity"], OF_FLOAT):
+        if key := checkpoint.difference(stored["identity"], self.identity, OF_FLOAT):
             raise TrainingError(
                 f"Run with the float network must have {key} = {self.identity.get(key)!r}, "
                 f"and {folder} has {stored['identity'].get(key)!r}"
@@ -108,7 +96,8 @@ class Run:
             raise TrainingError(f"Float network of {folder} must be complete, not at epoch {phase['epoch']!r}")
         self.state["phases"]["float"] = phase
         exact = stored["phases"].get("exact", {"epoch": 0})
-        if exact["epoch"] == self.config.epochs and not self._difference(stored["identity"], OF_EXACT):
+        other = checkpoint.difference(stored["identity"], self.identity, OF_EXACT)
+        if exact["epoch"] == self.config.epochs and not other:
             self.state["phases"]["exact"] = exact
 
     def fit(

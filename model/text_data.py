@@ -41,6 +41,14 @@ class Text:
         """One of ``SPLITS``."""
         return self.parts[name]
 
+    def check_windows(self, length: int) -> None:
+        """Raises DataError if a part has no window of so many symbols and the one that follows it."""
+        for name in SPLITS:
+            if len(self.part(name)) <= length:
+                raise DataError(
+                    f"Part {name} of text {self.name} must be over {length} characters, not {len(self.part(name))}"
+                )
+
 
 def load(path: Path) -> Text:
     """A file in UTF-8: the last 2.5 % are for testing, the 2.5 % before for validation.
@@ -106,11 +114,10 @@ def windows(text: Text) -> Dataset:
     """
     if len(text.symbols) > SYMBOLS:
         raise DataError(f"Text {text.name} must have at most {SYMBOLS} kinds of characters, not {len(text.symbols)}")
+    text.check_windows(LENGTH)
     x, y, split = [], [], []
     for place, name in enumerate(SPLITS):
         symbols = text.part(name)
-        if len(symbols) <= LENGTH:
-            raise DataError(f"Part {name} of text {text.name} must be over {LENGTH} characters, not {len(symbols)}")
         cut = sliding_window_view(symbols, LENGTH + 1)[:: LENGTH if name == "train" else LENGTH - WARM][: WINDOWS[name]]
         following = cut[:, 1:].copy()
         if name != "train":

@@ -33,9 +33,8 @@ def main(
     digits, rows = load("digits"), list[dict[str, Any]]()
     for text in levels or ("1,1", "2,2", "3,3", "4,4"):
         pair = parse_levels(text, Family.MUBINN2)
+        lstm = trained("digits", pair, digits, out_folder / f"digits-{pair[0]}{pair[1]}").network.lstms[0]
         with err.status(f"({text})") as status:
-            folder = out_folder / f"digits-{pair[0]}{pair[1]}"
-            lstm = trained("digits", pair, digits, folder).network.lstms[0]
             reports = measure(lstm, liberty=library, timeout_s=3000, progress=status.update)
         for datapath, report in reports.items():
             figures = {"area": report.area, "depth": report.depth, "delay": report.delay, "seconds": report.seconds}

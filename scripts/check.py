@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from model.pipeline_rule import Rule, Verdict
+from model.pipeline_rule import Rule, Verdict, unjudged
 from model.pipeline_rule import check as check_model
 from model.user_model import load_model
 from scripts.console import Json, command, emit_json, out
@@ -23,12 +23,16 @@ def check(
     eta: Annotated[float, typer.Option(help="Share of summands beyond 2^bits that is allowed.")] = 0.0,
     activation_bits: Annotated[int, typer.Option(help="Of what is summed, for the proof.")] = 8,
     signed: Annotated[bool, typer.Option("--signed", help="Activations have a sign, for the proof.")] = False,
-    weight_bits: Annotated[int, typer.Option(help="1 for +-1, for the proof.")] = 1,
+    weight_bits: Annotated[
+        int, typer.Option(help="1 for +-1, for the proof, of layers that do not say their own.")
+    ] = 1,
     json: Json = False,
 ) -> None:
     """Check the small-pipeline rule: sums of w h c <= (1 + eta) 2^bits products, layer by layer.
 
-    A linter: exit status 0 if all layers keep the rule, 1 if one breaks it (or the model cannot be used). For each
+    A linter: exit status 0 if all layers keep the rule, 1 if one breaks it, or a module owns weights of which it is not
+    known how they are added (such modules are named), or the model cannot be used. Known are linear, convolutional
+    (transposed too), recurrent and aggregated layers; what is computed outside of modules is not seen. For each
     layer it names the fewest adder bits, the fewest groups of channels, the largest square kernel and the most channels
     that would keep it. The rule counts summands, whatever their size. Beside it stands what ranges prove of the
     activations stated, biases left out: whether a node can overflow at all, and the fewest bits with which none can.
@@ -36,26 +40,30 @@ def check(
     Example: xnorforge check model.cnn:small_vgg --bits 8 --eta 0.25
     """
     rule = Rule(bits=bits, eta=eta, activation_bits=activation_bits, signed=signed, weight_bits=weight_bits)
-    found = check_model(load_model(model), rule)
+    network = load_model(model)
+    found, others = check_model(network, rule), unjudged(network)
     broken = sum(verdict.excess > 0 for verdict in found)
     if json:
-        emit_json(
-            {"model": model, **vars(rule), "limit": rule.limit(), "broken": broken, "layers": [*map(plain, found)]}
-        )
+        about = {"model": model, **vars(rule), "limit": rule.limit(), "broken": broken}
+        emit_json({**about, "layers": [*map(plain, found)], "not_judged": others})
     else:
         show(model, rule, found)
-        kept = f"{broken} of {len(found)} layers break the rule" if broken else f"all {len(found)} layers keep the rule"
+        every = f"{len(found)} layers that were judged" if others else f"{len(found)} layers"
+        kept = f"{broken} of {every} break the rule" if broken else f"all {every} keep the rule"
         out.print(f"{kept}, w h c <= {rule.limit():,}")
-    if broken:
+        if others:
+            named = ", ".join(f"{name} ({kind})" for name, kind in others.items())
+            out.print(f"not judged, for it is not known how their weights are added: {named}", soft_wrap=True)
+    if broken or others:
         raise typer.Exit(1)
 
 
 def plain(verdict: Verdict) -> dict[str, Any]:
     """A verdict as plain values."""
     sums = verdict.sums
-    names = ("excess", "bits", "groups", "kernel", "channels", "can_overflow", "exact_bits")
+    names = ("weight_bits", "excess", "bits", "groups", "kernel", "channels", "can_overflow", "exact_bits")
     return {
-        **{name: getattr(sums, name) for name in ("name", "kind", "width", "height", "terms")},
+        **{name: getattr(sums, name) for name in ("name", "kind", "width", "height", "depth", "terms")},
         "in_channels": sums.channels,
         **{name: getattr(verdict, name) for name in names},
     }
@@ -72,7 +80,7 @@ def show(model: str, rule: Rule, found: list[Verdict]) -> None:
         grid.add_row(
             sums.name,
             sums.kind,
-            f"{sums.width}x{sums.height}x{sums.channels}",
+            "x".join(map(str, (sums.width, sums.height, *([sums.depth] if sums.depth > 1 else []), sums.channels))),
             f"{sums.terms:,}",
             f"{rule.limit():,}",
             excess,

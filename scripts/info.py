@@ -60,7 +60,7 @@ def info(
     cycles = schedule.result_cycles(about["steps"], about["test_sequences"])
     bits = "".join(f", weights of {each} bits" for each in about["bits_of_a_weight"])
     kinds = [kind for kind in OPERATIONS if about[f"{kind}_per_step"] or kind in ("xnor_operations", "multiplications")]
-    each = about["pool"] == "each"
+    each, seed = about["pool"] == "each", about["settings"].get("seed")
     sizes = " -> ".join(map(str, (about["features"], *about["hidden"])))
     table(
         f"Bundle {bundle}",
@@ -72,7 +72,7 @@ def info(
                 f"hidden state, {about['family']} ({about['activation_levels']},{about['weight_levels']}){bits}",
             ),
             *([("symbols", repr(about["symbols"]))] if about["symbols"] else []),
-            ("trained on", f"{about['data']}, seed {about['settings']['seed']}"),
+            ("trained on", about["data"] + (f", seed {seed}" if seed is not None else "")),
             *(metric(name, value) for name, value in about["metrics"].items()),
             ("built as", built_as(schedule)),
             ("cycles a step", schedule.step_cycles),

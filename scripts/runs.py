@@ -5,15 +5,28 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from model.config import TrainConfig
 from model.data import Dataset
+from model.family import Family
 from model.spec import Datapath, Folding
 from model.workflow import train_to_bundle
 from rtl.rom_files import write_all
 from scripts.console import err
+
+
+def key_of(config: TrainConfig, data: Dataset, folding: Folding, datapath: Datapath) -> dict[str, Any]:
+    """All that the figures of a run depend on, as plain values."""
+    return {
+        "run": config.plain(),
+        "data": data.name,
+        "data digest": data.digest,
+        "folding": asdict(folding),
+        "datapath": datapath.value,
+    }
 
 
 def figures(
@@ -25,10 +38,17 @@ def figures(
     datapath: Datapath = Datapath.ARITHMETIC,
     float_from: Path | None = None,
 ) -> dict[str, Any]:
-    """What :func:`train_to_bundle` says of the run in ``folder``, trained now or before."""
-    done = folder / "figures.json"
+    """What :func:`train_to_bundle` says of the run in ``folder``, trained now or before, and :func:`key_of` it.
+
+    Raises
+    ------
+    TrainingError
+        If the folder holds a run of another configuration or other data, which is left as it is.
+    """
+    done, key = folder / "figures.json", key_of(config, data, folding, datapath)
     found = json.loads(done.read_text()) if done.exists() else {}
-    if found.get("run") == config.plain():  # training refuses a folder with a run of another configuration
+    whole = config.family is Family.FLOAT or (folder / "bundle").exists()  # a float network has no bundle
+    if whole and key.items() <= found.items():
         return found
     with err.status(f"training {folder}") as status:
 
@@ -36,7 +56,7 @@ def figures(
             status.update(f"training {folder}: {phase} {epoch}/{of}, loss {loss:.3f}, val {score:.2%}")
 
         found = train_to_bundle(config, data, folder, folding, tell, datapath=datapath, float_from=float_from)
-    found["run"] = config.plain()
+    found |= key
     write_all({"figures.json": json.dumps(found, indent=1)}, folder)
     scores = [f"{found[name]:.2%}" for name in ("accuracy_golden_val", "accuracy_golden") if name in found]
     err.print(f"{folder}: {' val, '.join(scores)}{' test' if scores else 'done'}")

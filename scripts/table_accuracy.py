@@ -21,7 +21,6 @@ from model.data import Dataset, load
 from model.family import FactorRule, Family
 from model.spec import MAX_LEVELS, Datapath, Folding, Pool
 from model.spec.files import replacing
-from model.workflow import train_to_bundle
 from scripts.console import UsageError, command, err, out
 from scripts.runs import figures, spread
 
@@ -59,9 +58,7 @@ def config_of(name: str, levels: tuple[int, int], **changes: Any) -> TrainConfig
 
 def trained(name: str, levels: tuple[int, int], dataset: Dataset, folder: Path) -> bundles.Bundle:
     """The network of ``SETTINGS[name]`` in ``folder``, of this run or of an earlier one."""
-    if not (folder / "bundle").exists():
-        err.print(f"training {folder}")
-        train_to_bundle(config_of(name, levels), dataset, folder, FOLDING, lambda *_: None)
+    figures(config_of(name, levels), dataset, folder, folding=FOLDING)
     return bundles.load(folder / "bundle")
 
 

@@ -117,6 +117,11 @@ class TextTask:
     takes windows that overlap by ``warm`` symbols, which were scored in the one before: each symbol is scored once,
     with at least so many before it. windows: only so many in an epoch, others in each; all if None.
     device: as of images.
+
+    Raises
+    ------
+    DataError
+        If a part of the text is no longer than a window.
     """
 
     metric = "bits per character"
@@ -124,6 +129,7 @@ class TextTask:
     def __init__(
         self, text: Text, length: int = LENGTH, warm: int = WARM, windows: int | None = None, device: torch.device = CPU
     ) -> None:
+        text.check_windows(length)
         self.name, self.inputs, self.classes, self.device = text.name, 1, len(text.symbols), device
         self._length, self._warm = length, warm
         self._parts = {split: torch.from_numpy(text.part(split)).to(device) for split in ("train", "val", "test")}

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import compiled, golden
-from model.cell import exact_in_float32
 from model.factors import Factors, SearchedFactors
 from model.family import FactorRule, Family
 from model.fused import fused_lstm
@@ -266,7 +265,6 @@ def test_exact_sums_are_not_counted():
 @given(NETWORKS)
 def test_training_in_float32_computes_the_same_numbers(choice):
     network, x = random_network(**choice)
-    assert all(exact_in_float32(lstm) for lstm in network.spec().lstms)
     with torch.no_grad():
         exact = network(x)
         trained = network.train()(x)

@@ -450,6 +450,25 @@ def test_training_continues_after_any_epoch(tmp_path):
         assert torch.equal(a, b)
 
 
+def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path):
+    x, y, path, config = torch.rand(40, 1, 8, 8), torch.arange(40) % 10, tmp_path / "net.pt", FitConfig(epochs=1)
+    fit(digits_net(), x, y, config, path)
+    kept = path.read_bytes()
+    for said, change in (
+        ("epochs = 1, not 2; give another --out for a new run", {"config": FitConfig(epochs=2)}),
+        ("data = '", {"x": x + 1}),
+        ("network = 'Sequential(", {"network": torch.nn.Sequential(digits_net())}),
+        ("penalty = None, not '", {"penalty": max}),
+    ):
+        run = {"network": digits_net(), "x": x, "y": y, "config": config, "path": path, **change}
+        with pytest.raises(TrainingError) as caught:
+            fit(**run)
+        assert str(caught.value).startswith(f"Run in {path} must be continued with {said}")
+        assert is_one_sentence(str(caught.value))
+        assert len(str(caught.value)) < 400
+        assert path.read_bytes() == kept
+
+
 def test_folded_networks_compute_the_same():
     network = small_vgg(normalized=True)
     x = torch.rand(8, 3, 32, 32)
@@ -568,6 +587,8 @@ BAD = {
     "NaN weights": (lambda: fix_weights(dead(np.nan)), "Weights 0.bias must be finite, and they are not"),
     "epochs": (lambda: FitConfig(epochs=-1), "Number of epochs must be 0 to 100000, not -1"),
     "rate": (lambda: FitConfig(rate=np.nan), "Learning rate must be above 0 and at most 1, not nan"),
+    "decay": (lambda: FitConfig(decay=-1.0), "Weight decay must be 0 to 100, not -1.0"),
+    "seed": (lambda: FitConfig(seed=1 << 32), "Seed must be 0 to 4294967295, not 4294967296"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from model import bundle, checkpoint, golden, run, training
+from model import bundle, checkpoint, golden, run, training, workflow
 from model.config import TrainConfig, TrainingError
 from model.data import Dataset, load
 from model.family import FACTOR_RULES, STEPPED, FactorRule, Family
@@ -20,7 +21,7 @@ from model.run import predictions
 from model.scaling import Scaling
 from model.spec import FixedSpec, Folding, MlbSpec, Pool, StepSpec, SumSpec
 from model.training import Trained, train, untrained
-from model.workflow import bits_each, train_to_bundle
+from model.workflow import bits_each, golden_logits, train_to_bundle
 from model.writing import Writing, encode, write
 from tests.sentences import is_one_sentence
 
@@ -111,6 +112,21 @@ def test_a_continued_run_equals_an_unbroken_one(unbroken, tmp_path, breaks):
     assert equal(train(CONFIG, DATA, tmp_path, silent), unbroken[1])
 
 
+def test_a_logit_that_differs_is_an_error(unbroken, tmp_path, monkeypatch):
+    """One of them, by the least it can, where every class is the same; no bundle is left."""
+    shutil.copy(unbroken[0] / "checkpoint.pt", tmp_path)
+
+    def moved(made: bundle.Bundle) -> np.ndarray:
+        logits = golden_logits(made)
+        logits[0, logits[0].argmin()] -= 1
+        return logits
+
+    monkeypatch.setattr(workflow, "golden_logits", moved)
+    with pytest.raises(AssertionError, match=r"^eval\(\) must equal the golden function, and differs in 1 results$"):
+        train_to_bundle(CONFIG, DATA, tmp_path, FOLDING, silent)
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
 def test_a_break_while_the_checkpoint_is_written(unbroken, tmp_path, monkeypatch):
     """What is written half is not what a continued run reads."""
     original = torch.save
@@ -196,6 +212,15 @@ def test_every_family_is_trained(tmp_path, family):
                 assert family is not Family.B_LSTM or (quantity.factors, quantity.frac) == ((1,), 0)
                 assert family is not Family.MUBINN1 or len(set(quantity.factors)) == 2
     assert network.source.width == (32 if family is Family.FIXED32 else 8)
+
+
+@pytest.mark.parametrize("family", [family for family in Family if family is not Family.FLOAT])
+def test_every_logit_of_a_mean_is_the_golden_functions(tmp_path, family):
+    """Of 5 steps, by which no sum is divided without rounding; training itself compares them."""
+    rule = FACTOR_RULES.get(family, (FactorRule.FREE,))[0]
+    more = {"family": family, "factors": rule, "pool": Pool.MEAN, "layers": 2, "epochs_float": 1, "epochs": 1}
+    figures = train_to_bundle(dataclasses.replace(CONFIG, **more), DATA, tmp_path, FOLDING, silent)
+    assert bundle.load(Path(figures["bundle"])).network.dense.pool is Pool.MEAN
 
 
 def of_steps() -> Dataset:

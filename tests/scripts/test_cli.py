@@ -19,6 +19,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from model import bundle as bundles
 from rtl.network import Network
 from rtl.rom_files import FORMATS
 from rtl.weight_memory import WeightStorage
@@ -148,6 +149,15 @@ def test_info(trained, bundle):
     assert about["metrics"]["golden_test"] == trained["accuracy_golden"]
     assert sum(about["weight_bits"].values()) == 2 * (4 * 4 * (8 + 4 + 1) + 10 * (4 + 1))
     assert "LSTM 8 -> 4, dense -> 10" in run("info", bundle).stdout
+    assert re.search(r"trained on +digits, seed 0 *\n", run("info", bundle).stdout)
+
+
+def test_info_of_a_bundle_whose_settings_are_not_known(bundle, tmp_path):
+    loaded = bundles.load(bundle)
+    loaded.design.provenance.settings.clear()
+    bundles.save(loaded, tmp_path / "bundle")
+    assert answer("info", tmp_path / "bundle")["settings"] == {}
+    assert re.search(r"trained on +digits *\n", run("info", tmp_path / "bundle").stdout)
 
 
 def test_weights_of_few_bits(tmp_path):

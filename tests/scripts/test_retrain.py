@@ -165,6 +165,8 @@ BAD = {
     f"{NET} --epochs 0": "Number of epochs of adaptive to 3 bits must be at least 1, one a stage, not 0",
     f"{NET} --epochs -1": "Number of epochs must be 0 to 100000, not -1",
     f"{NET} --rate 0": "Learning rate must be above 0 and at most 1, not 0.0",
+    f"{NET} --decay nan": "Weight decay must be 0 to 100, not nan",
+    f"{NET} --seed {10**20}": "Seed must be 0 to 4294967295, not 100000000000000000000",
     f"{NET} --batch 0": "Number of images a batch must be 1 to 65536, not 0",
     f"{NET} --steps small": "Steps must be free, pow2 or fixed:F with F fraction bits, not 'small'",
     f"{NET} --steps fixed:x": "Steps must be free, pow2 or fixed:F with F fraction bits, not 'fixed:x'",
@@ -175,6 +177,7 @@ BAD = {
     f"{NET} --data mnist --data-root nowhere": "Data set mnist must be in nowhere/mnist/mnist.npz, and that file",
     f"{NET} --data none.txt": "Text must be an existing file, not 'none.txt'",
     f"{NET} --data a.txt": "Model must take symbols as integers of (sequences, length), and does not: ",
+    f"{NET} --data b.txt": "Part val of text b must be over 100 characters, not 100",
     f"{NET} --data shakespeare --data-root nowhere": "Text must be an existing file, not 'nowhere/text/tinysh",
     "nothing": "Model must be module:function such as model.cnn:lenet, not 'nothing'",
     "retrain_models:none": "Model Sequential must have linear, convolutional or recurrent weights, and has none",
@@ -188,6 +191,7 @@ BAD = {
 @pytest.mark.parametrize("line", BAD)
 def test_bad_input_is_one_sentence(line, state, here):
     (here / "a.txt").write_text("abc" * 2000)
+    (here / "b.txt").write_text("abc" * 1336)  # 4,008 characters: long enough for a text, not for its windows
     sentence = refusal("retrain", *shlex.split(line.replace("@state", str(state))), "--out", "out")
     assert BAD[line] in sentence
     assert files(here / "out") == []
