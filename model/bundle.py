@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from model.data import DataError, Dataset, read_npz
 from model.golden import check_samples
-from model.layers import MlbNetwork
+from model.layers import HardwareNetwork
 from model.scaling import Scaling, stored_samples
 from model.spec import Datapath, Folding, Ints, NetworkSpec, Weights
 from model.writing import check_symbols
@@ -119,7 +119,7 @@ def _adapter() -> TypeAdapter[Design]:
 
 
 def make(
-    network: MlbNetwork,
+    network: HardwareNetwork,
     scaling: Scaling,
     data: Dataset,
     *,

@@ -77,16 +77,16 @@ def run(network: NetworkSpec, weights: Weights, samples: NDArray[np.integer], be
     check_samples(network, samples)
     layers: list[LayerTrace | ReluTrace] = []
     given = np.asarray(samples, np.int64)
-    for layer, lstm in enumerate(network.layers):
-        if isinstance(lstm, ReluSpec):
+    for layer, spec in enumerate(network.layers):
+        if isinstance(spec, ReluSpec):
             w, b = (weights[of_layer(name, layer)] for name in ("w", "b"))
-            layers.append(_run_relu(lstm, w, b, network.x_codes(layer, given)))
+            layers.append(_run_relu(spec, w, b, network.x_codes(layer, given)))
             given = layers[-1].h
             continue
         wx, wh, b = (weights[of_layer(name, layer)] for name in ("wx", "wh", "b"))
         past = None if before is None else before.layers[layer]
         state = (past.c[:, -1], past.h[:, -1]) if isinstance(past, LayerTrace) else None
-        layers.append(_run_layer(lstm, wx, wh, b, network.x_codes(layer, given), state))
+        layers.append(_run_layer(spec, wx, wh, b, network.x_codes(layer, given), state))
         given = layers[-1].h
     dense, h = network.dense, network.layers[-1].h
     logits = h.reconstruct(given) @ dense.w.reconstruct(weights["dense_w"]).T

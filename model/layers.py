@@ -29,7 +29,7 @@ def uniform(*shape: int, hidden: int) -> nn.Parameter:
     return nn.Parameter(torch.empty(shape).uniform_(-(hidden**-0.5), hidden**-0.5))
 
 
-class MlbNetwork(nn.Module):
+class HardwareNetwork(nn.Module):
     """A network in the arithmetic of hardware: each quantity multi-level binarized or in fixed point, by its family.
 
     In training, ``forward`` runs in float32 and gradients pass straight through what is stored; in ``eval()`` it runs

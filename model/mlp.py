@@ -8,12 +8,12 @@ from model.cell import LstmFunction, fixed_point
 from model.exact import check_exact
 from model.family import Family
 from model.float_network import FloatMlp, FloatNetwork
-from model.layers import MlbNetwork, uniform
+from model.layers import HardwareNetwork, uniform
 from model.spec import ReluSpec, of_layer
 
 
-class MlpNetwork(MlbNetwork):
-    """A network of ``Family.MLP``; parameters as of :class:`MlbNetwork`.
+class MlpNetwork(HardwareNetwork):
+    """A network of ``Family.MLP``; parameters as of :class:`HardwareNetwork`.
 
     Gradients pass through a unit where its output is neither 0 nor the largest number, which is how a ReLU is learned.
     """
@@ -50,6 +50,6 @@ class MlpNetwork(MlbNetwork):
         return x_hat @ w.T + b
 
 
-def networks_of(family: Family) -> tuple[type[FloatNetwork | FloatMlp], type[MlbNetwork]]:
+def networks_of(family: Family) -> tuple[type[FloatNetwork | FloatMlp], type[HardwareNetwork]]:
     """The float network of a family, and the one for hardware that begins with its weights."""
-    return (FloatMlp, MlpNetwork) if family is Family.MLP else (FloatNetwork, MlbNetwork)
+    return (FloatMlp, MlpNetwork) if family is Family.MLP else (FloatNetwork, HardwareNetwork)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from model.family import WORD, FactorRule, Family, NumberChoice
-from model.layers import MlbNetwork
+from model.layers import HardwareNetwork
 from model.mlp import networks_of
 from model.scaling import Scaling, stored_samples
 from model.spec import Pool
@@ -30,7 +30,7 @@ def random_network(
     layers=1,
     sums=None,
     bits=3,
-) -> tuple[MlbNetwork, torch.Tensor]:
+) -> tuple[HardwareNetwork, torch.Tensor]:
     """A network warm-started from a random float one, in ``eval()``, and standardized samples for it."""
     torch.manual_seed(seed)
     float_network, hardware_network = networks_of(family)
@@ -58,6 +58,6 @@ def random_network(
     return mlb.eval(), x
 
 
-def stored(network: MlbNetwork, x: torch.Tensor) -> np.ndarray:
+def stored(network: HardwareNetwork, x: torch.Tensor) -> np.ndarray:
     """Standardized samples as the stored integers of the input format."""
     return stored_samples(Scaling.identity(x.shape[2]), network.numbers.source, x.numpy())

@@ -12,7 +12,7 @@ from model.config import TrainConfig
 from model.data import Dataset
 from model.family import ADDERS, STEPPED, Family
 from model.float_network import FloatMlp, FloatNetwork
-from model.layers import MlbNetwork
+from model.layers import HardwareNetwork
 from model.mlp import networks_of
 from model.run import Progress, Run, score
 from model.scaling import Scaling
@@ -26,11 +26,11 @@ class Trained:
     """
 
     float_network: FloatNetwork | FloatMlp
-    network: MlbNetwork | None
-    unaware: MlbNetwork | None  #: trained with exact adders, and now with others, if there are (BLSTM, FIXED)
+    network: HardwareNetwork | None
+    unaware: HardwareNetwork | None  #: trained with exact adders, and now with others, if there are (BLSTM, FIXED)
     float_scaling: Scaling  #: how samples are standardized for the float network
     scaling: Scaling  #: and for the one for hardware, which may have learned a shift of them
-    validation: dict[str, float]  #: validation accuracy by phase: ``float``, ``exact`` (BLSTM, FIXED), ``mlb``
+    validation: dict[str, float]  #: validation accuracy by phase: ``float``, ``exact`` (BLSTM, FIXED), ``hardware``
 
 
 def train(
@@ -82,18 +82,18 @@ def train(
         validation[phase] = run.fit(phase, network, parts, epochs, rate, progress, float_network, adapt, trained)
 
     if config.family is Family.FIXED32:
-        validation["mlb"] = score(network, *parts["val"])
+        validation["hardware"] = score(network, *parts["val"])
     elif config.family in ADDERS:
         network.sums = config.adders.without_limits()
         fit("exact", epochs["exact"], config.rate)
         network.sums = config.adders
         unaware = None if config.adders.exact else copy.deepcopy(network)
         if any(lstm.inexact for lstm in network.spec().lstms):
-            fit("mlb", epochs["mlb"], config.rate_adders, trained=True)
+            fit("hardware", epochs["hardware"], config.rate_adders, trained=True)
         else:
-            validation["mlb"] = validation["exact"]
+            validation["hardware"] = validation["exact"]
     else:
-        fit("mlb", epochs["mlb"], config.rate)
+        fit("hardware", epochs["hardware"], config.rate)
     return replace(
         trained,
         network=network,
@@ -109,12 +109,12 @@ def phases(config: TrainConfig) -> dict[str, int]:
     if config.family in (Family.FLOAT, Family.FIXED32):
         return float_only
     if config.family not in ADDERS:
-        return {**float_only, "mlb": config.epochs}
-    limited = {} if config.adders.exact else {"mlb": config.epochs_adders}
+        return {**float_only, "hardware": config.epochs}
+    limited = {} if config.adders.exact else {"hardware": config.epochs_adders}
     return {**float_only, "exact": config.epochs, **limited}
 
 
-def untrained(config: TrainConfig, data: Dataset) -> MlbNetwork:
+def untrained(config: TrainConfig, data: Dataset) -> HardwareNetwork:
     """The network for hardware as training begins with it, before it gets the weights of the float one."""
     steps, features = data.x.shape[1:]
     _, kind = networks_of(config.family)

@@ -14,7 +14,7 @@ import torch
 from model import bundle, golden
 from model.config import TrainConfig
 from model.data import Dataset
-from model.layers import MlbNetwork
+from model.layers import HardwareNetwork
 from model.run import Progress, predictions, said
 from model.spec import Datapath, FixedSpec, Folding, MlbDotSpec, MlbSpec, Pool, ReluSpec, StepSpec, Weight, of_layer
 from model.training import train
@@ -104,7 +104,7 @@ def train_to_bundle(
     metrics = made.design.provenance.metrics
     metrics.update(
         float_val=trained.validation["float"],
-        mlb_val=trained.validation["mlb"],
+        hardware_val=trained.validation["hardware"],
         float_test=float_test,
         golden_test=accuracy(labels, y),
     )
@@ -119,7 +119,7 @@ def train_to_bundle(
     return {
         **figures,
         "accuracy_golden": metrics["golden_test"],
-        "accuracy_golden_val": metrics["mlb_val"],
+        "accuracy_golden_val": metrics["hardware_val"],
         "seconds": round(time.monotonic() - start, 2),
         "bundle": str(folder / "bundle"),
     }
@@ -128,7 +128,9 @@ def train_to_bundle(
 _UNAWARE = ("accuracy_exact", "accuracy_unaware")
 
 
-def _without_training(network: MlbNetwork, config: TrainConfig, x: torch.Tensor, y: np.ndarray) -> dict[str, float]:
+def _without_training(
+    network: HardwareNetwork, config: TrainConfig, x: torch.Tensor, y: np.ndarray
+) -> dict[str, float]:
     """What the network that was trained with exact adders scores with those, and on the adders that overflow."""
     found = {}
     for name, rule in zip(_UNAWARE, (config.adders.without_limits(), config.adders), strict=True):
@@ -159,30 +161,30 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
     formats: dict[str, str | list[str]] = {"input": str(network.source)}
     state_bits: dict[str, int] = {}
     operations: dict[str, int] = dict.fromkeys(OPERATIONS, 0)
-    for layer, lstm in enumerate(network.layers):
+    for layer, spec in enumerate(network.layers):
         named = partial(of_layer, layer=layer)
-        if isinstance(lstm, ReluSpec):
-            quantities |= {named(name): (getattr(lstm, name),) for name in ("x", "h", "w", "b")}
-            formats |= {named(name): str(getattr(lstm, name).format) for name in ("x", "h", "b")}
-            formats[named("z")] = str(lstm.z_format)
-            state_bits |= {named("x"): lstm.features * lstm.x.width, named("h"): lstm.hidden * lstm.h.width}
-            kind, each = _operations(MlbDotSpec(n=lstm.features, x=lstm.x, w=lstm.w))
-            operations[kind] += lstm.hidden * lstm.features * each
+        if isinstance(spec, ReluSpec):
+            quantities |= {named(name): (getattr(spec, name),) for name in ("x", "h", "w", "b")}
+            formats |= {named(name): str(getattr(spec, name).format) for name in ("x", "h", "b")}
+            formats[named("z")] = str(spec.z_format)
+            state_bits |= {named("x"): spec.features * spec.x.width, named("h"): spec.hidden * spec.h.width}
+            kind, each = _operations(MlbDotSpec(n=spec.features, x=spec.x, w=spec.w))
+            operations[kind] += spec.hidden * spec.features * each
             continue
-        stored = {"x": (lstm.x,), "h": (lstm.h,), "c": (lstm.c,), "gates": lstm.gates}
-        stored |= {"wx": lstm.wx, "wh": lstm.wh, "b": lstm.b}
+        stored = {"x": (spec.x,), "h": (spec.h,), "c": (spec.c,), "gates": spec.gates}
+        stored |= {"wx": spec.wx, "wh": spec.wh, "b": spec.b}
         quantities |= {named(name): specs for name, specs in stored.items()}
         numbers = {name: str(specs[0].format) for name, specs in stored.items() if isinstance(specs[0], FixedSpec)}
         formats |= {named(name): text for name, text in numbers.items()}
-        formats[named("z")] = [str(lstm.z_format(k)) for k in range(4)]
-        formats[named("sigmoid")] = f"{lstm.sigmoid.source} -> {lstm.sigmoid.target}"
-        formats[named("tanh")] = f"{lstm.tanh.source} -> {lstm.tanh.target}"
-        formats[named("c_raw")], formats[named("h_raw")] = str(lstm.c_raw_format), str(lstm.mac.format)
-        bits = {"x": lstm.features * lstm.x.width, "h": 2 * lstm.hidden * lstm.h.width, "c": lstm.hidden * lstm.c.width}
+        formats[named("z")] = [str(spec.z_format(k)) for k in range(4)]
+        formats[named("sigmoid")] = f"{spec.sigmoid.source} -> {spec.sigmoid.target}"
+        formats[named("tanh")] = f"{spec.tanh.source} -> {spec.tanh.target}"
+        formats[named("c_raw")], formats[named("h_raw")] = str(spec.c_raw_format), str(spec.mac.format)
+        bits = {"x": spec.features * spec.x.width, "h": 2 * spec.hidden * spec.h.width, "c": spec.hidden * spec.c.width}
         state_bits |= {named(name): number for name, number in bits.items()}
-        for dot in lstm.dots(0):
+        for dot in spec.dots(0):
             kind, each = _operations(dot)
-            operations[kind] += 4 * lstm.hidden * dot.n * each
+            operations[kind] += 4 * spec.hidden * dot.n * each
     quantities |= {"dense_w": (dense.w,), "dense_b": (dense.b,)}
     numbers = {name: str(quantities[name][0].format) for name in ("dense_w", "dense_b")}
     formats |= {name: text for name, text in numbers.items() if isinstance(quantities[name][0], FixedSpec)}
@@ -193,7 +195,7 @@ def describe(b: bundle.Bundle) -> dict[str, Any]:
         "settings": b.design.provenance.settings,
         "kind": "MLP" if all(isinstance(layer, ReluSpec) for layer in network.layers) else "LSTM",
         "features": network.features,
-        "hidden": [lstm.hidden for lstm in network.layers],
+        "hidden": [layer.hidden for layer in network.layers],
         "classes": dense.classes,
         "activation_levels": a,
         "weight_levels": w,

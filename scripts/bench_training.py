@@ -70,8 +70,8 @@ def main(
     time_first = x.transpose(0, 1).contiguous()
     reference = nn.LSTM(features, hidden)
 
-    def network(family: Family, levels: int) -> layers.MlbNetwork:
-        return layers.MlbNetwork(
+    def network(family: Family, levels: int) -> layers.HardwareNetwork:
+        return layers.HardwareNetwork(
             features=features,
             hidden=hidden,
             classes=2,

@@ -21,7 +21,7 @@ from model.workflow import train_to_bundle
 from scripts.console import DatapathChoice, Json, command, emit_json, err, percent, resolve, suggest, table
 from synth.liberty import find_liberty
 
-PHASES = {"float": "float network", "exact": "network with exact adders", "mlb": "network for hardware"}
+PHASES = {"float": "float network", "exact": "network with exact adders", "hardware": "network for hardware"}
 
 NAMES = {
     Family.FLOAT: "float LSTM",

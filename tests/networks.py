@@ -7,12 +7,12 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from model.family import WORD, FactorRule, Family
-from model.layers import MlbNetwork
+from model.layers import HardwareNetwork
 from model.spec import MAX_BITS, Format, NetworkSpec, Pool, SumSpec, Weights
 from scripts.check_random import SUMS
 
 
-def narrowed(network: MlbNetwork, *hidden: int) -> tuple[NetworkSpec, Weights]:
+def narrowed(network: HardwareNetwork, *hidden: int) -> tuple[NetworkSpec, Weights]:
     """The first ``hidden`` units of each layer: specification and weights."""
     spec, weights, layers, features = network.spec(), dict(network.weights()), [], network.features
     for number, (lstm, units) in enumerate(zip(spec.layers, hidden, strict=True)):

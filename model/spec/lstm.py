@@ -158,6 +158,14 @@ class LstmSpec:
         """W: code bits of a binarized weight; 0 if none is."""
         return max((q.levels for q in (*self.wx, *self.wh, *self.b) if isinstance(q, MlbSpec)), default=0)
 
+    def weight_specs(self) -> dict[str, tuple[tuple[int, ...], tuple[Weight, ...]]]:
+        """Name -> (shape of the code array, how it is stored in each gate)."""
+        return {
+            "wx": ((4, self.hidden, self.features), self.wx),
+            "wh": ((4, self.hidden, self.hidden), self.wh),
+            "b": ((4, self.hidden), self.b),
+        }
+
     @property
     def z_frac(self) -> int:
         """Fraction bits of a pre-activation."""

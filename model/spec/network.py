@@ -171,14 +171,8 @@ class NetworkSpec:
     def weight_specs(self) -> dict[str, tuple[tuple[int, ...], tuple[Weight, ...]]]:
         """Name -> (shape of the code array, how it is stored: one a gate, or one for all)."""
         specs: dict[str, tuple[tuple[int, ...], tuple[Weight, ...]]] = {}
-        for layer, lstm in enumerate(self.layers):
-            if isinstance(lstm, ReluSpec):
-                specs[of_layer("w", layer)] = ((lstm.hidden, lstm.features), (lstm.w,))
-                specs[of_layer("b", layer)] = ((lstm.hidden,), (lstm.b,))
-                continue
-            specs[of_layer("wx", layer)] = ((4, lstm.hidden, lstm.features), lstm.wx)
-            specs[of_layer("wh", layer)] = ((4, lstm.hidden, lstm.hidden), lstm.wh)
-            specs[of_layer("b", layer)] = ((4, lstm.hidden), lstm.b)
+        for layer, spec in enumerate(self.layers):
+            specs |= {of_layer(name, layer): stored for name, stored in spec.weight_specs().items()}
         specs["dense_w"] = ((self.dense.classes, self.layers[-1].hidden), (self.dense.w,))
         specs["dense_b"] = ((self.dense.classes,), (self.dense.b,))
         return specs

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from model.spec.fixed import FixedSpec, Format, Overflow
 from model.spec.integer_dot import IntegerDotSpec
+from model.spec.mlb import Weight
 from model.spec.running_sum import ScaledSumSpec
 from model.spec.step_size import StepSpec
 
@@ -62,6 +63,10 @@ class ReluSpec:
         if self.b.frac > self.z_frac:
             raise ValueError(f"Fraction bits of b must be at most {self.z_frac}, not {self.b.frac!r}")
         _ = self.h.narrowing(self.z_format)
+
+    def weight_specs(self) -> dict[str, tuple[tuple[int, ...], tuple[Weight, ...]]]:
+        """Name -> (shape of the code array, how it is stored)."""
+        return {"w": ((self.hidden, self.features), (self.w,)), "b": ((self.hidden,), (self.b,))}
 
     @property
     def z_frac(self) -> int:

@@ -16,7 +16,7 @@ from model.cell import LstmFunction, plain_lstm
 from model.family import Family
 from model.fused import fused_lstm
 from model.gate_product import Product
-from model.layers import MlbNetwork
+from model.layers import HardwareNetwork
 from model.random_network import random_network
 from model.spec import FixedSpec, Format, LstmSpec, Overflow, PwlSpec, Rounding, SumSpec
 
@@ -168,7 +168,7 @@ def test_without_a_compiler_the_plain_loop_gives_the_same(monkeypatch, family, t
     sums = SumSpec(width=8, unit=4) if family is Family.BLSTM else None
     network, x = random_network(family=family, hidden=20, steps=9, sums=sums)
 
-    def logits_and_gradients(network: MlbNetwork) -> list[Tensor]:
+    def logits_and_gradients(network: HardwareNetwork) -> list[Tensor]:
         network.zero_grad()
         logits = network.train(training)(x)
         logits.sum().backward()

@@ -16,7 +16,7 @@ from model import bundle, checkpoint, golden, run, training, workflow
 from model.config import TrainConfig, TrainingError
 from model.data import Dataset, load
 from model.family import FACTOR_RULES, STEPPED, FactorRule, Family
-from model.layers import MlbNetwork
+from model.layers import HardwareNetwork
 from model.run import predictions
 from model.scaling import Scaling
 from model.spec import FixedSpec, Folding, MlbSpec, Pool, StepSpec, SumSpec
@@ -55,11 +55,11 @@ def stop_after(phase: str, epoch: int) -> Any:
 
 def parameters(trained: Trained) -> dict[str, torch.Tensor]:
     """All trained numbers of both networks."""
-    networks = {"float": trained.float_network, "mlb": network_of(trained)}
+    networks = {"float": trained.float_network, "hardware": network_of(trained)}
     return {f"{name} {key}": v for name, n in networks.items() for key, v in n.state_dict().items()}
 
 
-def network_of(trained: Trained) -> MlbNetwork:
+def network_of(trained: Trained) -> HardwareNetwork:
     """The one for hardware."""
     assert trained.network is not None
     return trained.network
@@ -95,7 +95,14 @@ def unbroken(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "breaks",
-    [[("float", 1)], [("float", 3)], [("mlb", 1)], [("mlb", 2)], [("mlb", 3)], [("float", 2), ("mlb", 1), ("mlb", 2)]],
+    [
+        [("float", 1)],
+        [("float", 3)],
+        [("hardware", 1)],
+        [("hardware", 2)],
+        [("hardware", 3)],
+        [("float", 2), ("hardware", 1), ("hardware", 2)],
+    ],
     ids=str,
 )
 def test_a_continued_run_equals_an_unbroken_one(unbroken, tmp_path, breaks):
@@ -106,7 +113,7 @@ def test_a_continued_run_equals_an_unbroken_one(unbroken, tmp_path, breaks):
         torch.manual_seed(99)  # whatever else the process did
     seen = []
     train_to_bundle(CONFIG, DATA, tmp_path, FOLDING, lambda phase, done, *_: seen.append((phase, done)))
-    every = [(phase, epoch) for phase in ("float", "mlb") for epoch in (1, 2, 3)]
+    every = [(phase, epoch) for phase in ("float", "hardware") for epoch in (1, 2, 3)]
     assert seen == every[every.index(breaks[-1]) + 1 :]
     assert files(tmp_path) == files(unbroken[0])
     assert equal(train(CONFIG, DATA, tmp_path, silent), unbroken[1])
@@ -163,7 +170,7 @@ def test_what_training_says_is_what_the_bundle_does(unbroken):
     about = b.design.provenance
     assert about.metrics["golden_test"] == (labels == y).mean()
     assert about.metrics["float_val"] == trained.validation["float"]
-    assert about.metrics["mlb_val"] == trained.validation["mlb"]
+    assert about.metrics["hardware_val"] == trained.validation["hardware"]
     assert (about.data, about.sizes) == ("mine", DATA.sizes)
     plain = {"pool": "last", "family": "mubinn2", "factors": "free", "adders": str(CONFIG.adders)}
     assert about.settings == {**dataclasses.asdict(CONFIG), **plain}
@@ -343,11 +350,11 @@ def test_the_best_epoch_is_kept(tmp_path, monkeypatch):
             second[phase] = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["phases"][phase]["last"]
 
     for trained in (train(CONFIG, DATA, tmp_path, progress), train(CONFIG, DATA, tmp_path, silent)):
-        assert trained.validation == {"float": 1.0, "mlb": 1.0}
-        for phase, network in (("float", trained.float_network), ("mlb", network_of(trained))):
-            best = {**second[phase], **({"shift": torch.zeros(2)} if phase == "mlb" else {})}
+        assert trained.validation == {"float": 1.0, "hardware": 1.0}
+        for phase, network in (("float", trained.float_network), ("hardware", network_of(trained))):
+            best = {**second[phase], **({"shift": torch.zeros(2)} if phase == "hardware" else {})}
             assert all(torch.equal(value, best[name]) for name, value in network.state_dict().items())
-        shift = second["mlb"]["shift"].double().numpy()
+        shift = second["hardware"]["shift"].double().numpy()
         assert (shift != 0).all()
         moved = (np.array(trained.scaling.mean) - trained.float_scaling.mean) * trained.scaling.scale
         assert np.allclose(moved, shift)
@@ -357,7 +364,7 @@ def test_the_float_network_of_another_run_is_taken(unbroken, tmp_path):
     """The same float network comes out, without an epoch; what it depends on must agree."""
     config, phases = dataclasses.replace(CONFIG, activation_levels=1), []
     trained = train(config, DATA, tmp_path / "new", lambda phase, *_: phases.append(phase), unbroken[0])
-    assert set(phases) == {"mlb"}
+    assert set(phases) == {"hardware"}
     theirs = unbroken[1].float_network.state_dict()
     assert all(torch.equal(value, theirs[name]) for name, value in trained.float_network.state_dict().items())
     assert trained.validation["float"] == unbroken[1].validation["float"]
@@ -369,7 +376,7 @@ def test_the_float_network_of_another_run_is_taken(unbroken, tmp_path):
         train(config, DATA, tmp_path / "begun", stop_after("float", 1))
     phases.clear()
     train(config, DATA, tmp_path / "begun", lambda phase, *_: phases.append(phase), unbroken[0])
-    assert set(phases) == {"mlb"}
+    assert set(phases) == {"hardware"}
     for other, dataset, folder, words in (
         (dataclasses.replace(config, seed=1), DATA, unbroken[0], "must have seed = 1, and "),
         (dataclasses.replace(config, jitter=1), DATA, unbroken[0], "must have jitter = 1, and "),
@@ -524,7 +531,9 @@ def test_other_data_is_refused(unbroken, other, words):
 def test_a_damaged_checkpoint_is_refused(unbroken, tmp_path):
     path = tmp_path / "checkpoint.pt"
     blob = (unbroken[0] / "checkpoint.pt").read_bytes()
-    (tensor,) = (i for i in [blob.find(parameters(unbroken[1])["mlb masters.wx_l0"].numpy().tobytes()[:16])] if i > 0)
+    (tensor,) = (
+        i for i in [blob.find(parameters(unbroken[1])["hardware masters.wx_l0"].numpy().tobytes()[:16])] if i > 0
+    )
     flipped = blob[:tensor] + bytes([blob[tensor] ^ 1]) + blob[tensor + 1 :]  # a number that only a checksum guards
     states = []
     for state in ([], {}, {"identity": None, "phases": {}}, {"identity": {}, "phases": 1}, {"identity": {"a": 1}}):
@@ -581,10 +590,10 @@ def test_the_start_is_kept_where_training_through_the_adders_is_worse(tmp_path, 
     monkeypatch.setattr(run, "predictions", lambda *_: right if next(told) else wrong)
     trained = train(config, DATA, tmp_path, silent)
     assert next(told, None) is None
-    assert trained.validation == {"float": 1.0, "exact": 1.0, "mlb": 1.0}
+    assert trained.validation == {"float": 1.0, "exact": 1.0, "hardware": 1.0}
     assert trained.unaware is not None
     kept, start = network_of(trained).state_dict(), trained.unaware.state_dict()
-    last = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["phases"]["mlb"]["last"]
+    last = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["phases"]["hardware"]["last"]
     assert all(torch.equal(kept[name], start[name]) for name in start if name != "shift")
     assert not torch.equal(kept["masters.wx_l0"], last["masters.wx_l0"])
 
@@ -592,10 +601,10 @@ def test_the_start_is_kept_where_training_through_the_adders_is_worse(tmp_path, 
 def test_a_checkpoint_with_other_weights_is_refused(tmp_path):
     """Such as one of another version: the optimizer's state goes by the order of the weights."""
     with pytest.raises(KeyboardInterrupt):
-        train(CONFIG, DATA, tmp_path, stop_after("mlb", 1))
+        train(CONFIG, DATA, tmp_path, stop_after("hardware", 1))
     stored = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    last = stored["phases"]["mlb"]["last"]
-    stored["phases"]["mlb"]["last"] = dict(reversed(last.items()))
+    last = stored["phases"]["hardware"]["last"]
+    stored["phases"]["hardware"]["last"] = dict(reversed(last.items()))
     torch.save(stored, tmp_path / "checkpoint.pt")
     with pytest.raises(TrainingError) as caught:
         train(CONFIG, DATA, tmp_path, silent)
