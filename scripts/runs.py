@@ -13,8 +13,8 @@ from model.config import TrainConfig
 from model.data import Dataset
 from model.family import Family
 from model.spec import Datapath, Folding
+from model.spec.files import write_json
 from model.workflow import train_to_bundle
-from rtl.rom_files import write_all
 from scripts.console import err
 
 
@@ -57,7 +57,7 @@ def figures(
 
         found = train_to_bundle(config, data, folder, folding, tell, datapath=datapath, float_from=float_from)
     found |= key
-    write_all({"figures.json": json.dumps(found, indent=1)}, folder)
+    write_json(found, done)
     scores = [f"{found[name]:.2%}" for name in ("accuracy_golden_val", "accuracy_golden") if name in found]
     err.print(f"{folder}: {' val, '.join(scores)}{' test' if scores else 'done'}")
     return found
