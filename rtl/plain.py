@@ -17,12 +17,12 @@ from model.spec import (
     NarrowSpec,
     Overflow,
     PwlSpec,
-    ReconstructSpec,
     Rounding,
     ShiftNormSpec,
     ThresholdSpec,
     Weight,
 )
+from rtl.reconstruct import Reconstruct
 from rtl.shapes import shape_of
 from rtl.unit import Unit
 
@@ -162,15 +162,8 @@ class PlainShiftNorm(PlainUnit):
         return m
 
 
-class PlainReconstruct(Unit):
+class PlainReconstruct(Reconstruct):
     """``offset + sum_i s_i a_i``."""
-
-    code: Value
-    o: Value
-
-    def __init__(self, spec: ReconstructSpec) -> None:
-        self.spec = spec
-        super().__init__({"code": In(spec.mlb.levels), "o": Out(shape_of(spec.mlb.format))})
 
     def build(self) -> Module:
         m = Module()

@@ -29,7 +29,7 @@ from model.nonuniform.stored import Half, Storage
 from model.nonuniform.workflow import Prepared, Settings, describe, prepare
 from model.spec.files import replacing, write_json
 from scripts.console import UsageError, command, err, out
-from scripts.table_accuracy import spread
+from scripts.runs import spread
 
 #: Network and training of each data set.
 TASKS: dict[str, tuple[Callable[[], nn.Sequential], FitConfig]] = {

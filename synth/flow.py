@@ -167,7 +167,7 @@ class _Mapped:
     """A netlist in the work folder, and what is known of it before it is proven."""
 
     goal: Goal
-    best: mapping.Candidate
+    candidate: mapping.Candidate
     tools: dict[str, str]
     netlist: Netlist
     timing: _Timing
@@ -199,14 +199,16 @@ def _for_delay(design: _Design, delay: float) -> tuple[_Mapped, str]:
         found.append(_map(design, Goal(effort="speed")))
         fastest = _choose(design, found, lambda each: each.timing.delay or 0.0)
         return fastest, f"No netlist of {delay:g} ns was found; this is the fastest."
-    return _choose(design, found, lambda each: each.best.area if (each.timing.delay or 0.0) <= delay else math.inf), met
+    return _choose(
+        design, found, lambda each: each.candidate.area if (each.timing.delay or 0.0) <= delay else math.inf
+    ), met
 
 
 def _choose(design: _Design, found: Sequence[_Mapped], cost: Callable[[_Mapped], float]) -> _Mapped:
     """The one of least cost, in the work folder: written again if another was written after it."""
     best = min(found, key=cost)
     if best is not found[-1]:
-        _write(design, best.best)
+        _write(design, best.candidate)
     return best
 
 
@@ -225,7 +227,7 @@ def _map(design: _Design, goal: Goal) -> _Mapped:
         found.append(_Mapped(goal, candidate, tools, netlist, _time(netlist, design, tools)))
     if any(mapped.timing.delay is None for mapped in found):
         return found[-1]
-    return _choose(design, found, lambda mapped: mapped.best.area * (mapped.timing.delay or 0.0))
+    return _choose(design, found, lambda mapped: mapped.candidate.area * (mapped.timing.delay or 0.0))
 
 
 def _write(design: _Design, candidate: mapping.Candidate) -> None:
@@ -236,10 +238,10 @@ def _report(design: _Design, mapped: _Mapped, *notes: str) -> SynthReport:
     """All there is to say, once the netlist is proven."""
     top, library, workdir, timing = design.top, design.library, design.workdir, mapped.timing
     depth, _ = Netlist(workdir / f"{plan.DEPTH}.json", top).longest_path(delay=_level, setup=_gate_setup)
-    proof = prove_equivalent(top, mapped.best.registers, library, workdir, design.budget, design.progress)
+    proof = prove_equivalent(top, mapped.candidate.registers, library, workdir, design.budget, design.progress)
     return SynthReport(
         top=top,
-        area=mapped.best.area,
+        area=mapped.candidate.area,
         area_unit="NAND2 equivalents" if design.generic else "um2",
         cells=mapped.netlist.counts(),
         sequential_cells=sum(library.cells[gate.type].sequential for gate in mapped.netlist.gates),
@@ -254,7 +256,7 @@ def _report(design: _Design, mapped: _Mapped, *notes: str) -> SynthReport:
         seconds=design.budget.elapsed(),
         equivalence=proof,
         note=timing.note,
-        notes=[*notes, *mapped.best.notes, *([timing.note] if timing.note else [])],
+        notes=[*notes, *mapped.candidate.notes, *([timing.note] if timing.note else [])],
     )
 
 

@@ -129,7 +129,7 @@ def plan(verilog: Sequence[Path], top: str, library: Library, goal: Goal) -> lis
             doing="optimizing",
             commands=[
                 "proc",
-                # Adders, if they are what we call so, stay what they are where cells may be used for them.
+                # Adders, if they are what we call so, stay what they are while all else is optimized.
                 *(f"select -set {name} {_with_ports(name, ports)}" for name, ports in _ADDERS.items()),
                 *(f"setattr -mod -set keep_hierarchy 1 @{name}" for name in _ADDERS),
                 "flatten -noscopeinfo",
