@@ -3,7 +3,7 @@
     y = summed_product(x, w, SumSpec(width=12))
 
 What cannot overflow by its range is an ordinary matrix product; only the nodes above walk the tree, all outputs and
-many samples at once. The same code runs on a GPU.
+many samples at once. On a CPU or a GPU these are one compiled pass where a compiler is found, else tensor operations.
 
 Source: Li, Wang, Liu, Han, Li, "Simulate-the-hardware: Training Accurate Binarized Neural Networks for Low-Precision
 Neural Accelerators", whose simulation multiplies element by element and adds level by level.
@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.spec import Format, Overflow, SumSpec
+from model.sum_gpu import GpuSumKernel, gpu_sum_kernel
 from model.sum_gradients import Gradients
-from model.sum_kernel import sum_kernel
+from model.sum_kernel import SumKernel, sum_kernel
 from model.sum_machine import SumMachine, Tape, holds, wrap_
 from model.sum_program import Program, sum_program
 
@@ -88,7 +89,7 @@ class _Product:
         if bias is not None and bias.shape != w.shape[:1]:
             raise ValueError(f"Shape of a bias must be ({w.shape[0]},), not {tuple(bias.shape)}")
         self.rule, self._terms = rule, x.shape[1]
-        found, most = largest_size(x), largest_size(w)
+        found, most = _largest_sizes(x, w)
         if x_max is not None and found > x_max:
             raise ValueError(f"Inputs of a sum must be at most {x_max} in size, not {found}")
         found, last = found if x_max is None else x_max, None
@@ -114,7 +115,8 @@ class _Product:
         return total.to(self._result)  # type: ignore[union-attr]
 
     def _walked(self) -> Tensor:
-        free = self._free()
+        # On a GPU to look at them takes longer than their sums.
+        free = None if self.x.is_cuda else self._free()
         if free is None:
             return _Walked.apply(self.x, self.w, self.rule, self.program)  # type: ignore[return-value]
         plain = functional.linear(self.x, self.w[free])
@@ -167,7 +169,7 @@ class _Walked(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor, rule: SumSpec, program: Program) -> Tensor:  # type: ignore[override]
         ctx.save_for_backward(x, w)
-        ctx.kernel = sum_kernel(rule, program) if x.dtype == torch.float32 and x.device.type == "cpu" else None
+        ctx.kernel = _kernel(rule, program, x)
         if ctx.kernel is not None:
             out, ctx.differs = ctx.kernel.forward(x, w, any(ctx.needs_input_grad))
             return out
@@ -201,6 +203,13 @@ class _Walked(torch.autograd.Function):
         return gradients.of_x(), gradients.of_w(), None, None
 
 
+def _kernel(rule: SumSpec, program: Program, x: Tensor) -> SumKernel | GpuSumKernel | None:
+    """The compiled steps, where there are any for such operands."""
+    if x.dtype != torch.float32:
+        return None
+    return gpu_sum_kernel(rule, program, x.device) if x.is_cuda else sum_kernel(rule, program)
+
+
 def _rows(w: Tensor) -> int:
     return max(1, BLOCK // max(1, len(w)))
 
@@ -211,6 +220,15 @@ def largest_size(values: Tensor) -> int:
         return 0
     flat = values.detach().reshape(-1)
     return max(-int(flat.amin()), int(flat.amax()))  # two passes, and faster than aminmax
+
+
+def _largest_sizes(x: Tensor, w: Tensor) -> tuple[int, int]:
+    """Of both; a GPU is asked, and waited for, but once."""
+    if not x.is_cuda or not x.numel() or not w.numel():
+        return largest_size(x), largest_size(w)
+    ends = [end for values in (x, w) for end in values.detach().aminmax()]
+    low_x, high_x, low_w, high_w = map(int, torch.stack(ends).tolist())
+    return max(-low_x, high_x), max(-low_w, high_w)
 
 
 def _shapes(*tensors: Tensor) -> str:

@@ -1,0 +1,137 @@
+"""The steps of a program as one kernel on a GPU, for float32."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model import compiled
+from model.spec import Overflow, SumSpec
+from model.sum_program import Program, Step
+
+DEPTH = 32  #: results that wait for others, at most; see sum_steps.cu
+#: A thread takes the steps for so many samples where there are enough of them to fill the GPU.
+ROWS, FULL = 4, 1 << 20
+#: Words for what the backward pass notes of some samples at once.
+ROOM = 1 << 26
+
+
+class Task(ctypes.Structure):
+    """``Task`` of sum_steps.cu."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("operations", "x", "w")),
+        *((name, ctypes.c_int64) for name in ("batch", "terms", "outputs", "count", "wraps")),
+        *((name, ctypes.c_float) for name in ("low", "high", "turn")),
+    )
+
+
+class GpuSumKernel:
+    """The steps of a program on rows of numbers, all on one GPU; used as :class:`model.sum_kernel.SumKernel`.
+
+    Parameters
+    ----------
+    library
+        The compiled kernels.
+    rule, program
+        What is to be done.
+    device
+        The GPU.
+    """
+
+    def __init__(self, library: ctypes.CDLL, rule: SumSpec, program: Program, device: torch.device) -> None:
+        self._library, self._rule, self._device = library, rule, device
+        self._operations = torch.tensor(_operations(program), dtype=torch.int32, device=device)
+        self._scale = torch.tensor(_scales(program), dtype=torch.float32, device=device)
+
+    def forward(self, x: Tensor, w: Tensor, watch: bool) -> tuple[Tensor, Tensor | bool]:
+        """Sums (batch, outputs) of ``x`` (batch, terms) and ``w`` (outputs, terms).
+
+        And whether gradients are not those of the product, because a node saturated or bits are dropped; the GPU
+        may still be about to find out.
+        """
+        x, columns = x.contiguous(), w.T.contiguous()
+        out, saturated = x.new_empty(len(x), len(w)), x.new_zeros(1, dtype=torch.int32)
+        rows = ROWS if out.numel() >= FULL else 1
+        self._call("sum_steps_forward", self._task(x, columns), ctypes.c_int64(rows), _at(out), _at(saturated))
+        return out, True if self._rule.shift else saturated
+
+    def backward(self, x: Tensor, w: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of both operands, from that of the sums (batch, outputs)."""
+        x, columns, grad = x.contiguous(), w.T.contiguous(), grad.contiguous()
+        dx, dw = torch.empty_like(x), torch.zeros_like(w, memory_format=torch.contiguous_format)
+        words = [-(-bits // 32) for bits in (len(self._operations), x.shape[1])]
+        for rows in torch.arange(len(x)).split(max(1, ROOM // (sum(words) * len(w)))):
+            part = slice(int(rows[0]), int(rows[-1]) + 1)
+            fits = x.new_empty(words[0], *grad[part].shape, dtype=torch.int32)
+            passes = x.new_zeros(len(rows), words[1], len(w), dtype=torch.int32)
+            others = (self._scale, fits, passes, grad[part], dx[part], dw)
+            self._call("sum_steps_backward", self._task(x[part], columns), *map(_at, others))
+        return dx, dw
+
+    def _task(self, x: Tensor, columns: Tensor) -> Task:
+        limit, wraps = self._rule.limit, self._rule.overflow is Overflow.WRAP
+        low, high, turn = (0, 0, 1) if limit is None else (limit.min, limit.max, 2**limit.width)
+        sizes = (*x.shape, columns.shape[1], len(self._operations))
+        return Task(self._operations.data_ptr(), x.data_ptr(), columns.data_ptr(), *sizes, wraps, low, high, turn)
+
+    def _call(self, name: str, task: Task, *arguments: ctypes.c_void_p | ctypes.c_int64) -> None:
+        with torch.cuda.device(self._device):
+            stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
+            failed = self._library[name](ctypes.byref(task), *arguments, stream)
+        if failed:
+            raise RuntimeError(f"A kernel of sums must start on {self._device}, which fails with CUDA error {failed}")
+
+
+def gpu_sum_kernel(rule: SumSpec, program: Program, device: torch.device) -> GpuSumKernel | None:
+    """The kernel for a program; None where it cannot be compiled, or too many results would wait for others."""
+    return _made(rule, program, device)
+
+
+@lru_cache(maxsize=256)
+def _made(rule: SumSpec, program: Program, device: torch.device) -> GpuSumKernel | None:
+    library = compiled.load_for(device)
+    if library is None or _depth(program) > DEPTH:
+        return None
+    return GpuSumKernel(library, rule, program, device)
+
+
+def _steps(program: Program) -> list[Step]:
+    return [step for steps in program.steps for step in ((steps,) if isinstance(steps, Step) else steps)]
+
+
+def _depth(program: Program) -> int:
+    """The most results that are there at once."""
+    depths = np.cumsum([1 - step.held for step in _steps(program)])
+    return int(max(depths))
+
+
+def _operations(program: Program) -> list[tuple[int, int, int, int]]:
+    """(start, end, held, rule), as sum_steps.cu takes them: one for each span of a step, or without any."""
+    operations = []
+    for step in _steps(program):
+        held = step.held
+        for start, end in step.spans or ((0, 0),):
+            operations.append((start, end, held, 0))
+            held = 1
+        operations[-1] = (*operations[-1][:3], step.shift * 2 + step.limited)
+    return operations
+
+
+def _scales(program: Program) -> list[float]:
+    """For each product, what the bits dropped above it divide its gradient by."""
+    scales, waiting = [1.0] * program.terms, [0]
+    for step in reversed(_steps(program)):
+        dropped = waiting.pop() + step.shift
+        for start, end in step.spans:
+            scales[start:end] = [2.0**-dropped] * (end - start)
+        waiting += [dropped] * step.held
+    return scales
+
+
+def _at(tensor: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())
