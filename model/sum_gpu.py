@@ -13,9 +13,11 @@ from model import compiled
 from model.spec import Overflow, SumSpec
 from model.sum_program import Program, Step
 
-DEPTH = 32  #: results that wait for others, at most; see sum_steps.cu
+DEPTH = 48  #: results that wait for others, at most; see sum_steps.cu
 #: A thread takes the steps for so many samples where there are enough of them to fill the GPU.
 ROWS, FULL = 4, 1 << 20
+#: Threads for the gradients of weights, at least, while each has so many samples.
+THREADS, SAMPLES = 1 << 18, 64
 #: Words for what the backward pass notes of some samples at once.
 ROOM = 1 << 26
 
@@ -24,7 +26,7 @@ class Task(ctypes.Structure):
     """``Task`` of sum_steps.cu."""
 
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("operations", "x", "w")),
+        *((name, ctypes.c_void_p) for name in ("operations", "x", "w", "columns")),
         *((name, ctypes.c_int64) for name in ("batch", "terms", "outputs", "count", "wraps")),
         *((name, ctypes.c_float) for name in ("low", "high", "turn")),
     )
@@ -54,30 +56,34 @@ class GpuSumKernel:
         And whether gradients are not those of the product, because a node saturated or bits are dropped; the GPU
         may still be about to find out.
         """
-        x, columns = x.contiguous(), w.T.contiguous()
-        out, saturated = x.new_empty(len(x), len(w)), x.new_zeros(1, dtype=torch.int32)
+        x, w, columns = x.contiguous(), w.contiguous(), w.T.contiguous()
+        out = x.new_empty(len(x), len(w))
+        saturated = x.new_zeros(1, dtype=torch.int32) if watch else None
         rows = ROWS if out.numel() >= FULL else 1
-        self._call("sum_steps_forward", self._task(x, columns), ctypes.c_int64(rows), _at(out), _at(saturated))
-        return out, True if self._rule.shift else saturated
+        self._call("sum_steps_forward", self._task(x, w, columns), ctypes.c_int64(rows), _at(out), _at(saturated))
+        return out, saturated is not None and (True if self._rule.shift else saturated)
 
     def backward(self, x: Tensor, w: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of both operands, from that of the sums (batch, outputs)."""
-        x, columns, grad = x.contiguous(), w.T.contiguous(), grad.contiguous()
-        dx, dw = torch.empty_like(x), torch.zeros_like(w, memory_format=torch.contiguous_format)
+        x, w, grad, columns = x.contiguous(), w.contiguous(), grad.contiguous(), w.T.contiguous()
+        dx, dw = torch.empty_like(x), torch.zeros_like(w)
         words = [-(-bits // 32) for bits in (len(self._operations), x.shape[1])]
-        for rows in torch.arange(len(x)).split(max(1, ROOM // (sum(words) * len(w)))):
-            part = slice(int(rows[0]), int(rows[-1]) + 1)
-            fits = x.new_empty(words[0], *grad[part].shape, dtype=torch.int32)
-            passes = x.new_zeros(len(rows), words[1], len(w), dtype=torch.int32)
-            others = (self._scale, fits, passes, grad[part], dx[part], dw)
-            self._call("sum_steps_backward", self._task(x[part], columns), *map(_at, others))
+        rows = max(1, ROOM // (sum(words) * len(w)))
+        for part, passed, change in zip(x.split(rows), grad.split(rows), dx.split(rows), strict=True):
+            fits = x.new_empty(words[0], *passed.shape, dtype=torch.int32)
+            passes = x.new_zeros(len(part), words[1], len(w), dtype=torch.int32)
+            slices = max(1, min(THREADS // w.numel(), len(part) // SAMPLES))
+            changes = w.new_empty(slices, *w.shape)
+            others = (self._scale, fits, passes, passed, change, changes)
+            self._call("sum_steps_backward", self._task(part, w, columns), ctypes.c_int64(slices), *map(_at, others))
+            dw += changes.sum(0)
         return dx, dw
 
-    def _task(self, x: Tensor, columns: Tensor) -> Task:
+    def _task(self, x: Tensor, w: Tensor, columns: Tensor) -> Task:
         limit, wraps = self._rule.limit, self._rule.overflow is Overflow.WRAP
         low, high, turn = (0, 0, 1) if limit is None else (limit.min, limit.max, 2**limit.width)
-        sizes = (*x.shape, columns.shape[1], len(self._operations))
-        return Task(self._operations.data_ptr(), x.data_ptr(), columns.data_ptr(), *sizes, wraps, low, high, turn)
+        pointers = (each.data_ptr() for each in (self._operations, x, w, columns))
+        return Task(*pointers, *x.shape, len(w), len(self._operations), wraps, low, high, turn)
 
     def _call(self, name: str, task: Task, *arguments: ctypes.c_void_p | ctypes.c_int64) -> None:
         with torch.cuda.device(self._device):
@@ -133,5 +139,5 @@ def _scales(program: Program) -> list[float]:
     return scales
 
 
-def _at(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())
+def _at(tensor: Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())

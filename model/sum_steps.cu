@@ -1,6 +1,7 @@
 // The steps of a sum of products (model/sum_program.py) on a GPU: a thread takes them for one output and a few samples.
 //
 // Nobody waits for an intermediate result: what a thread has on its stack stays in its registers and the first cache.
+// The threads of a block take the same step at the same time, so they share the operands of the next terms.
 // All values are integers that float32 holds, so it does not matter how a product rounds.
 
 #include <cstdint>
@@ -12,23 +13,60 @@ struct __align__(16) Operation {
 
 struct Task {
     const Operation* operations;
-    const float *x, *w;  // (batch, terms), (terms, outputs)
+    const float *x, *w, *columns;  // (batch, terms), (outputs, terms), (terms, outputs)
     int64_t batch, terms, outputs, count, wraps;
     float low, high, turn;
 };
 
 namespace {
 
-constexpr int DEPTH = 32;  // results on a stack, at most
-constexpr int LANES = 32, GROUPS = 4;
+constexpr int DEPTH = 48;  // results on a stack, at most
+constexpr int WINDOW = 64;  // terms whose operands are shared at a time
+constexpr int LANES = 32, GROUPS = 4, THREADS = LANES * GROUPS;
+
+// A block is for LANES outputs or half as many, and GROUPS times ROWS samples or twice as many. Beyond the last of
+// either, a thread does the work of another, unused.
+struct Place {
+    int64_t output, sample;
+    __device__ Place(int rows)
+        : output(blockIdx.y * blockDim.x + threadIdx.x),
+          sample((int64_t(blockIdx.x) * blockDim.y + threadIdx.y) * rows) {}
+    __device__ bool inside(const Task& task, int row = 0) const {
+        return output < task.outputs && sample + row < task.batch;
+    }
+};
+
+// The operands of a block for the terms from `first` on.
+template <int ROWS> struct Operands {
+    static constexpr int SAMPLES = 2 * GROUPS * ROWS + 4;  // some of them padding, against conflicts of banks
+    float w[WINDOW][LANES], x[WINDOW][SAMPLES];
+};
+
+template <int ROWS> __device__ void fetch(const Task& task, Operands<ROWS>& shared, int first) {
+    int outputs = blockDim.x, samples = blockDim.y * ROWS, thread = threadIdx.y * blockDim.x + threadIdx.x;
+    int terms = min(int64_t(WINDOW), task.terms - first);
+    int64_t output = int64_t(blockIdx.y) * outputs, sample = int64_t(blockIdx.x) * samples;
+    __syncthreads();
+    for (int i = thread; i < terms * outputs; i += THREADS) {
+        int t = i / outputs, o = i % outputs;
+        shared.w[t][o] = task.columns[(first + t) * task.outputs + min(output + o, task.outputs - 1)];
+    }
+    for (int i = thread; i < WINDOW * samples; i += THREADS) {
+        int t = i % WINDOW, b = i / WINDOW;
+        if (t < terms) shared.x[t][b] = task.x[min(sample + b, task.batch - 1) * task.terms + first + t];
+    }
+    __syncthreads();
+}
 
 // The sums of ROWS samples; told(i, row, fits) hears of every node that may saturate whether its sum fits.
-template <int ROWS, class Told>
-__device__ void take_steps(const Task& task, const float* const* x, const float* w, float* acc, Told told) {
+template <int ROWS, class Told> __device__ void take_steps(const Task& task, float* acc, Told told) {
+    __shared__ Operands<ROWS> shared;
     float stack[DEPTH][ROWS];
-    int top = 0;
+    int top = 0, first = -WINDOW, lane = threadIdx.x, row = threadIdx.y * ROWS;
+    Operation next = task.operations[0];
     for (int i = 0; i < task.count; i++) {
-        Operation op = task.operations[i];
+        Operation op = next;
+        next = task.operations[min(int64_t(i + 1), task.count - 1)];
         if (op.held == 0) {
             for (int r = 0; r < ROWS; r++) {
                 if (i) stack[top][r] = acc[r];
@@ -40,9 +78,14 @@ __device__ void take_steps(const Task& task, const float* const* x, const float*
             top--;
             for (int r = 0; r < ROWS; r++) acc[r] += stack[top][r];
         }
-        for (int t = op.start; t < op.end; t++) {
-            float weight = w[t * task.outputs];
-            for (int r = 0; r < ROWS; r++) acc[r] += weight * x[r][t];
+        for (int t = op.start; t < op.end;) {
+            if (t < first || t >= first + WINDOW) fetch(task, shared, first = t / WINDOW * WINDOW);
+            int end = min(op.end, first + WINDOW);
+#pragma unroll 4
+            for (; t < end; t++) {
+                float weight = shared.w[t - first][lane];
+                for (int r = 0; r < ROWS; r++) acc[r] += weight * shared.x[t - first][row + r];
+            }
         }
         if (op.rule == 0) continue;
         float scale = __int_as_float((127 - (op.rule >> 1)) << 23);
@@ -60,53 +103,40 @@ __device__ void take_steps(const Task& task, const float* const* x, const float*
     }
 }
 
-// The output of this thread and its first sample; beyond the last of either it does the work of another, unused.
-struct Place {
-    int64_t output, sample;
-    __device__ Place(int rows)
-        : output(blockIdx.y * LANES + threadIdx.x), sample((int64_t(blockIdx.x) * GROUPS + threadIdx.y) * rows) {}
-    __device__ int64_t o(const Task& task) const { return min(output, task.outputs - 1); }
-    __device__ int64_t b(const Task& task, int row) const { return min(sample + row, task.batch - 1); }
-};
-
 template <int ROWS> __global__ void forward(Task task, float* out, int* saturated) {
     Place place(ROWS);
-    const float* x[ROWS];
-    for (int r = 0; r < ROWS; r++) x[r] = task.x + place.b(task, r) * task.terms;
     float acc[ROWS];
     bool all_fit = true;
-    take_steps<ROWS>(task, x, task.w + place.o(task), acc, [&](int, int, bool fits) { all_fit &= fits; });
-    if (!all_fit) *saturated = 1;
+    take_steps<ROWS>(task, acc, [&](int, int, bool fits) { all_fit &= fits; });
+    if (saturated && !all_fit) *saturated = 1;
     for (int r = 0; r < ROWS; r++)
-        if (place.output < task.outputs && place.sample + r < task.batch)
-            out[(place.sample + r) * task.outputs + place.output] = acc[r];
+        if (place.inside(task, r)) out[(place.sample + r) * task.outputs + place.output] = acc[r];
 }
 
 // passes (batch, words, outputs): of each product a bit, whether no node above it saturates.
 // fits (ceil(count / 32), batch, outputs) is room for a bit of each step.
 __global__ void find_passes(Task task, uint32_t* fits, uint32_t* passes) {
     Place place(1);
-    if (place.output >= task.outputs || place.sample >= task.batch) return;
-    const float* x = task.x + place.sample * task.terms;
+    bool inside = place.inside(task);
     int64_t stride = task.batch * task.outputs, words = (task.terms + 31) / 32;
     fits += place.sample * task.outputs + place.output;
     passes += place.sample * words * task.outputs + place.output;
     uint32_t bits = ~0u;
     int word = 0;
     float sum;
-    take_steps<1>(task, &x, task.w + place.output, &sum, [&](int i, int, bool fit) {
-        if (i >> 5 != word) {
-            fits[word * stride] = bits;
-            for (word++; word < i >> 5; word++) fits[word * stride] = ~0u;
+    take_steps<1>(task, &sum, [&](int i, int, bool fit) {
+        for (; word < i >> 5; word++) {
+            if (inside) fits[word * stride] = bits;
             bits = ~0u;
         }
         if (!fit) bits &= ~(1u << (i & 31));
     });
-    fits[word * stride] = bits;
+    if (!inside) return;
     // Back again. Of the results on the stack a bit is enough: whether what comes to them is let through.
-    int last = word;
-    uint32_t waiting = 1, found = 0;
-    int at = 0;
+    int last = word, at = 0;
+    uint64_t waiting = 1;
+    uint32_t found = 0;
+    fits[last * stride] = bits;
     for (int i = task.count - 1; i >= 0; i--) {
         Operation op = task.operations[i];
         if (i >> 5 != word) {
@@ -131,53 +161,64 @@ __global__ void find_passes(Task task, uint32_t* fits, uint32_t* passes) {
     if (found) passes[at * task.outputs] |= found;
 }
 
-// Gradients of x, a thread for each sample and term; and what is added to those of w, for each output and term.
+// Gradients of x, a thread for each sample and term.
 __global__ void spread_to_x(Task task, const float* scale, const uint32_t* passes, const float* grad, float* dx) {
     int64_t words = (task.terms + 31) / 32, word = blockIdx.y, term = word * 32 + threadIdx.x;
     int64_t sample = int64_t(blockIdx.x) * GROUPS + threadIdx.y;
     if (sample >= task.batch || term >= task.terms) return;
-    const float *g = grad + sample * task.outputs, *w = task.w + term * task.outputs;
+    const float *g = grad + sample * task.outputs, *w = task.w + term;
     const uint32_t* p = passes + (sample * words + word) * task.outputs;
     float sum = 0;
-    for (int64_t o = 0; o < task.outputs; o++)
-        if (p[o] >> threadIdx.x & 1) sum += g[o] * w[o];
+#pragma unroll 8
+    for (int64_t o = 0; o < task.outputs; o++) {
+        float change = g[o] * w[o * task.terms];
+        sum += p[o] >> threadIdx.x & 1 ? change : 0;
+    }
     dx[sample * task.terms + term] = sum * scale[term];
 }
 
+// Those of w in slices of samples: dw (slices, outputs, terms).
 __global__ void spread_to_w(Task task, const float* scale, const uint32_t* passes, const float* grad, float* dw) {
     int64_t words = (task.terms + 31) / 32, word = blockIdx.y, term = word * 32 + threadIdx.x;
-    int64_t output = int64_t(blockIdx.x) * GROUPS + threadIdx.y;
+    int64_t output = int64_t(blockIdx.x) * GROUPS + threadIdx.y, slices = gridDim.z, slice = blockIdx.z;
     if (output >= task.outputs || term >= task.terms) return;
     float sum = 0;
-    for (int64_t b = 0; b < task.batch; b++)
-        if (passes[(b * words + word) * task.outputs + output] >> threadIdx.x & 1)
-            sum += grad[b * task.outputs + output] * task.x[b * task.terms + term];
-    dw[output * task.terms + term] += sum * scale[term];
-}
-
-dim3 blocks(int64_t first, int64_t second, int64_t rows = 1) {
-    return dim3((first + GROUPS * rows - 1) / (GROUPS * rows), (second + LANES - 1) / LANES);
+#pragma unroll 8
+    for (int64_t b = slice * task.batch / slices; b < (slice + 1) * task.batch / slices; b++) {
+        float change = grad[b * task.outputs + output] * task.x[b * task.terms + term];
+        sum += passes[(b * words + word) * task.outputs + output] >> threadIdx.x & 1 ? change : 0;
+    }
+    dw[(slice * task.outputs + output) * task.terms + term] = sum * scale[term];
 }
 
 const dim3 BLOCK(LANES, GROUPS);
 
+// A block for samples and outputs, of which there may be few.
+dim3 block_of(const Task* task) { return task->outputs > LANES / 2 ? BLOCK : dim3(LANES / 2, GROUPS * 2); }
+
+dim3 blocks(dim3 block, int64_t along_y, int64_t along_x, int64_t slices = 1) {
+    return dim3((along_y + block.y - 1) / block.y, (along_x + block.x - 1) / block.x, slices);
+}
+
 }  // namespace
 
 // All pointers are to memory of the GPU; the result is what CUDA says of the launch, 0 if all is well.
-// `saturated` is set where a node saturates.
+// `saturated`, if not null, is set where a node saturates.
 extern "C" int sum_steps_forward(const Task* task, int64_t rows, float* out, int* saturated, cudaStream_t stream) {
+    dim3 block = block_of(task);
     if (rows == 4)
-        forward<4><<<blocks(task->batch, task->outputs, 4), BLOCK, 0, stream>>>(*task, out, saturated);
+        forward<4><<<blocks(block, (task->batch + 3) / 4, task->outputs), block, 0, stream>>>(*task, out, saturated);
     else
-        forward<1><<<blocks(task->batch, task->outputs), BLOCK, 0, stream>>>(*task, out, saturated);
+        forward<1><<<blocks(block, task->batch, task->outputs), block, 0, stream>>>(*task, out, saturated);
     return cudaGetLastError();
 }
 
 // `passes` is full of zeros; scale (terms) is what the shifts above each product divide its gradient by.
-extern "C" int sum_steps_backward(const Task* task, const float* scale, uint32_t* fits, uint32_t* passes,
-                                  const float* grad, float* dx, float* dw, cudaStream_t stream) {
-    find_passes<<<blocks(task->batch, task->outputs), BLOCK, 0, stream>>>(*task, fits, passes);
-    spread_to_x<<<blocks(task->batch, task->terms), BLOCK, 0, stream>>>(*task, scale, passes, grad, dx);
-    spread_to_w<<<blocks(task->outputs, task->terms), BLOCK, 0, stream>>>(*task, scale, passes, grad, dw);
+extern "C" int sum_steps_backward(const Task* task, int64_t slices, const float* scale, uint32_t* fits,
+                                  uint32_t* passes, const float* grad, float* dx, float* dw, cudaStream_t stream) {
+    dim3 block = block_of(task), over_w = blocks(BLOCK, task->outputs, task->terms, slices);
+    find_passes<<<blocks(block, task->batch, task->outputs), block, 0, stream>>>(*task, fits, passes);
+    spread_to_x<<<blocks(BLOCK, task->batch, task->terms), BLOCK, 0, stream>>>(*task, scale, passes, grad, dx);
+    spread_to_w<<<over_w, BLOCK, 0, stream>>>(*task, scale, passes, grad, dw);
     return cudaGetLastError();
 }

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, linalg
 from torch.nn import functional
 
 from model.spec import Format, Overflow, SumSpec
@@ -169,7 +169,7 @@ class _Walked(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, w: Tensor, rule: SumSpec, program: Program) -> Tensor:  # type: ignore[override]
         ctx.save_for_backward(x, w)
-        ctx.kernel = _kernel(rule, program, x)
+        ctx.kernel = _kernel(rule, program, x, len(w))
         if ctx.kernel is not None:
             out, ctx.differs = ctx.kernel.forward(x, w, any(ctx.needs_input_grad))
             return out
@@ -203,9 +203,9 @@ class _Walked(torch.autograd.Function):
         return gradients.of_x(), gradients.of_w(), None, None
 
 
-def _kernel(rule: SumSpec, program: Program, x: Tensor) -> SumKernel | GpuSumKernel | None:
+def _kernel(rule: SumSpec, program: Program, x: Tensor, outputs: int) -> SumKernel | GpuSumKernel | None:
     """The compiled steps, where there are any for such operands."""
-    if x.dtype != torch.float32:
+    if x.dtype != torch.float32 or not len(x) or not outputs:
         return None
     return gpu_sum_kernel(rule, program, x.device) if x.is_cuda else sum_kernel(rule, program)
 
@@ -224,11 +224,11 @@ def largest_size(values: Tensor) -> int:
 
 def _largest_sizes(x: Tensor, w: Tensor) -> tuple[int, int]:
     """Of both; a GPU is asked, and waited for, but once."""
-    if not x.is_cuda or not x.numel() or not w.numel():
+    if not (x.is_cuda and x.is_floating_point() and w.is_floating_point()):
         return largest_size(x), largest_size(w)
-    ends = [end for values in (x, w) for end in values.detach().aminmax()]
-    low_x, high_x, low_w, high_w = map(int, torch.stack(ends).tolist())
-    return max(-low_x, high_x), max(-low_w, high_w)
+    sizes = [linalg.vector_norm(each.detach(), torch.inf) for each in (x, w)]
+    found, most = torch.stack(sizes).tolist()
+    return int(found), int(most)
 
 
 def _shapes(*tensors: Tensor) -> str:
