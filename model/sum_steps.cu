@@ -63,16 +63,17 @@ template <int ROWS, class Told> __device__ void take_steps(const Task& task, flo
     __shared__ Operands<ROWS> shared;
     float stack[DEPTH][ROWS];
     int top = 0, first = -WINDOW, lane = threadIdx.x, row = threadIdx.y * ROWS;
+    for (int r = 0; r < ROWS; r++) acc[r] = 0;
     Operation next = task.operations[0];
     for (int i = 0; i < task.count; i++) {
         Operation op = next;
         next = task.operations[min(int64_t(i + 1), task.count - 1)];
         if (op.held == 0) {
             for (int r = 0; r < ROWS; r++) {
-                if (i) stack[top][r] = acc[r];
+                stack[top][r] = acc[r];  // nothing yet, at the first step
                 acc[r] = 0;
             }
-            top += i > 0;
+            top++;
         }
         for (int k = 1; k < op.held; k++) {
             top--;
