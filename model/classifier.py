@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from model import checkpoint
+from model.annealing import anneal, chance_of
 from model.config import TrainingError, check_run
 
 Progress = Callable[[int, int, float], None]  #: epochs done, of, training loss
@@ -31,7 +32,7 @@ class FitConfig:
     decay
         Weight decay, 0 to 100.
     shift
-        Images are moved by up to so many pixels, a batch at a time, edges repeated; 0 for none.
+        Images are moved by up to so many pixels, 0 to 256, a batch at a time, edges repeated; 0 for none.
     flip
         Whether half of the images are mirrored.
     seed
@@ -53,6 +54,8 @@ class FitConfig:
             raise TrainingError(f"Number of images a batch must be 1 to 65536, not {self.batch!r}")
         if not 0 < self.rate <= 1:
             raise TrainingError(f"Learning rate must be above 0 and at most 1, not {self.rate!r}")
+        if not 0 <= self.shift <= 256:
+            raise TrainingError(f"Shift of images must be 0 to 256, not {self.shift!r}")
         check_run(decay=self.decay, seed=self.seed)
 
 
@@ -83,14 +86,11 @@ def fit(
     steps = math.ceil(len(x) / config.batch)
     for epoch in range(begin, config.epochs):
         network.train()
-        # Chance depends on the seed and the epoch only: a continued run sees what an unbroken one does.
-        chance = torch.Generator().manual_seed(config.seed * 100_003 + epoch)
-        torch.manual_seed(config.seed * 100_003 + epoch)  # dropout
+        chance = chance_of(config.seed, epoch)
+        torch.manual_seed(chance.initial_seed())  # dropout
         total = 0.0
         for step, chosen in enumerate(torch.randperm(len(x), generator=chance).split(config.batch)):
-            done = (epoch * steps + step) / (config.epochs * steps)
-            for group in optimizer.param_groups:
-                group["lr"] = config.rate * 0.5 * (1 + math.cos(math.pi * done))
+            anneal(optimizer, config.rate, epoch * steps + step, config.epochs * steps)
             optimizer.zero_grad()
             samples = augmented(x[chosen], config, chance)
             if samples.ndim == 4:

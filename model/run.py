@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from model import checkpoint
+from model.annealing import anneal, chance_of
 from model.config import TrainConfig, TrainingError
 from model.data import Dataset
 from model.factors import Factors
@@ -136,14 +137,11 @@ class Run:
         per_epoch = math.ceil(len(x) / self.config.batch)
         for epoch in range(state["epoch"], epochs):
             network.train()
-            # Chance depends on the seed and the epoch only: a continued run sees what an unbroken one does.
-            chance = torch.Generator().manual_seed(self.config.seed * 100_003 + epoch)
+            chance = chance_of(self.config.seed, epoch)
             order = torch.randperm(len(x), generator=chance)
             total = 0.0
             for step, chosen in enumerate(order.split(self.config.batch)):
-                done = (epoch * per_epoch + step) / (epochs * per_epoch)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate * group["ratio"] * 0.5 * (1 + math.cos(math.pi * done))
+                anneal(optimizer, rate, epoch * per_epoch + step, epochs * per_epoch)
                 optimizer.zero_grad()
                 loss = self._loss(network, self._turned(x[chosen], chance), y[chosen], teacher)
                 loss.backward()

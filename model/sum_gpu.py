@@ -72,7 +72,7 @@ class GpuSumKernel:
         for part, passed, change in zip(x.split(rows), grad.split(rows), dx.split(rows), strict=True):
             fits = x.new_empty(words[0], *passed.shape, dtype=torch.int32)
             passes = x.new_zeros(len(part), words[1], len(w), dtype=torch.int32)
-            slices = max(1, min(THREADS // w.numel(), len(part) // SAMPLES))
+            slices = max(1, min(THREADS // (32 * words[1] * len(w)), len(part) // SAMPLES))
             changes = w.new_empty(slices, *w.shape)
             others = (self._scale, fits, passes, passed, change, changes)
             self._call("sum_steps_backward", self._task(part, w, columns), ctypes.c_int64(slices), *map(_at, others))

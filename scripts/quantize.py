@@ -63,8 +63,8 @@ def quantize(
     limit: Annotated[int, typer.Option(min=1, help="Evaluations in a step of the search.")] = 50,
     reference: Annotated[bool, typer.Option("--compare/--no-compare", help="Search for CLNQ too.")] = True,
     tune: Annotated[int, typer.Option("--finetune", help="Epochs of training under the chosen storage.")] = 0,
-    rate: Annotated[float, typer.Option(help="Learning rate of --finetune.")] = 2e-4,
-    seed: Annotated[int, typer.Option(help="Of --finetune.")] = 0,
+    rate: Annotated[float | None, typer.Option(help="Learning rate of --finetune, if not 2e-4.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of --finetune, if not 0.")] = None,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of results and evaluations.")] = Path(
         "runs/quantize"
     ),
@@ -78,7 +78,9 @@ def quantize(
 
     Example: xnorforge quantize model.cnn:digits_net --state net.pt --data digits --scheme enq --delta 0.01
     """
-    tuning = FitConfig(epochs=tune, rate=rate, seed=seed)
+    if not tune and (rate, seed) != (None, None):
+        raise UsageError("Options --rate and --seed must go with --finetune, which is not given")
+    tuning = FitConfig(epochs=tune, rate=2e-4 if rate is None else rate, seed=seed or 0)
     settings = Settings(
         q_bits=q_bits,
         calibration=calibration,

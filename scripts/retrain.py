@@ -44,7 +44,9 @@ def retrain(
     batch: Annotated[int, typer.Option(help="Images or windows of text a step.")] = 64,
     rate: Annotated[float, typer.Option(help="Largest learning rate.")] = 1e-3,
     decay: Annotated[float, typer.Option(help="Weight decay.")] = 1e-4,
-    shift: Annotated[int, typer.Option(min=0, help="Training images are moved by up to so many pixels.")] = 0,
+    shift: Annotated[
+        int, typer.Option(min=0, help="Training images are moved by up to so many pixels, at most 256.")
+    ] = 0,
     flip: Annotated[bool, typer.Option(help="Half of the training images are mirrored.")] = False,
     seed: Annotated[int, typer.Option(help="Of order and augmentation.")] = 0,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of results and checkpoints.")] = Path(

@@ -63,6 +63,7 @@ def figures(
     return found
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation in percent."""
-    return f"{100 * statistics.mean(values):.2f} ± {100 * statistics.stdev(values) if len(values) > 1 else 0:.2f}"
+def spread(values: Sequence[float], scale: float = 100) -> str:
+    """Mean and, of several, standard deviation; times ``scale``: in percent."""
+    mean = f"{scale * statistics.mean(values):.2f}"
+    return f"{mean} ± {scale * statistics.stdev(values):.2f}" if len(values) > 1 else mean

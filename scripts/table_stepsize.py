@@ -31,6 +31,7 @@ from model.stepsize.retrain import retrain, train_float
 from model.stepsize.schemes import RetrainConfig, Scheme, Update
 from model.stepsize.tasks import ImageTask, Task, TextTask
 from scripts.console import UsageError, command, err, out
+from scripts.runs import spread
 
 BITS = (2, 3, 4)
 SCHEMES: dict[str, tuple[Scheme, Update]] = {
@@ -185,20 +186,14 @@ class Cells:
 Found = dict[str, list[dict[str, dict[str, float]]]]  #: network, seed, cell, split
 
 
-def shown(values: Sequence[float], scale: float) -> str:
-    """Mean and, over several seeds, standard deviation."""
-    mean = f"{scale * statistics.mean(values):.2f}"
-    return f"{mean} ± {scale * statistics.stdev(values):.2f}" if len(values) > 1 else mean
-
-
 def print_table(title: str, found: Found, schemes: Sequence[str], scale: float) -> None:
     """Test figures, a row for each network and number of bits."""
     heads = ("network", "float", "bits", *schemes)
     out.print(f"\n{title}:\n\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}", soft_wrap=True)
     for name, seeds in found.items():
         for bits in BITS:
-            cells = [shown([each[f"{scheme} {bits}"]["test"] for each in seeds], scale) for scheme in schemes]
-            reference = shown([each["float"]["test"] for each in seeds], scale)
+            cells = [spread([each[f"{scheme} {bits}"]["test"] for each in seeds], scale) for scheme in schemes]
+            reference = spread([each["float"]["test"] for each in seeds], scale)
             out.print(f"| {name} | {reference} | {bits} | {' | '.join(cells)} |", soft_wrap=True, markup=False)
 
 

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from model import checkpoint
+from model.annealing import anneal, chance_of
 from model.classifier import FitConfig, digest
 from model.stepsize.layers import LEAST_STEP, Attached, Layer
 from model.stepsize.rounding import StepRule
@@ -201,14 +202,11 @@ class _Run:
     def _epoch(self, optimizer: torch.optim.Optimizer, place: int, epoch: int, epochs: int) -> None:
         fit, model = self._fit, self._attached.model
         model.train()
-        seed = fit.seed * 100_003 + place * 1009 + epoch
-        chance = torch.Generator().manual_seed(seed)
-        torch.manual_seed(seed)  # dropout
+        chance = chance_of(fit.seed, place * 1009 + epoch)
+        torch.manual_seed(chance.initial_seed())  # dropout
         steps = self._task.steps(fit)
         for step, (x, y) in enumerate(self._task.batches(fit, chance)):
-            done = (epoch * steps + step) / (epochs * steps)
-            for group in optimizer.param_groups:
-                group["lr"] = fit.rate * 0.5 * (1 + math.cos(math.pi * done))
+            anneal(optimizer, fit.rate, epoch * steps + step, epochs * steps)
             optimizer.zero_grad()
             with parametrize.cached():
                 loss = self._task.loss(model, x, y)

@@ -341,6 +341,20 @@ def test_the_next_command_is_of_the_same_unit(tmp_path):
     assert "Next: xnorforge synth --unit popcount --set n=8 --set final=fast\n" in said
 
 
+@pytest.mark.parametrize(
+    ("goal", "title", "following"),
+    [
+        ([], "effort area", ["--effort", "speed"]),
+        (["--effort", "speed"], "effort speed", ["--delay", "5.5"]),
+        (["--delay", "9"], "at most 9 ns", ["--effort", "speed"]),
+    ],
+)
+def test_the_next_goal_is_another(goal, title, following):
+    result = run("synth", "--unit", "xnor_dot", "--set", "n=3", "--liberty", GENERIC, *goal)
+    assert f"xnor_dot on generic, {title}" in result.stdout
+    assert next_of(result)[-2:] == following
+
+
 def next_of(result: Any) -> list[str]:
     """The words of the command that is printed as the next one, as a shell reads them."""
     assert result.exit_code == 0, result.stderr

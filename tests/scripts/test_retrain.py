@@ -167,6 +167,7 @@ BAD = {
     f"{NET} --rate 0": "Learning rate must be above 0 and at most 1, not 0.0",
     f"{NET} --decay nan": "Weight decay must be 0 to 100, not nan",
     f"{NET} --seed {10**20}": "Seed must be 0 to 4294967295, not 100000000000000000000",
+    f"{NET} --shift 257": "Shift of images must be 0 to 256, not 257",
     f"{NET} --batch 0": "Number of images a batch must be 1 to 65536, not 0",
     f"{NET} --steps small": "Steps must be free, pow2 or fixed:F with F fraction bits, not 'small'",
     f"{NET} --steps fixed:x": "Steps must be free, pow2 or fixed:F with F fraction bits, not 'fixed:x'",
