@@ -13,8 +13,9 @@ from rtl.shapes import shape_of
 class Popcount(LogicUnit):
     """``o`` = number of ones in ``x``.
 
-    Latency ``stages`` cycles, throughput one a cycle. Exact. With the small final adder it has n - w(n) full and
-    half adders, w(n) being the ones in the binary n: as few as there can be.
+    Latency ``stages`` cycles, throughput one a cycle. Exact. In one group, with the small final adder, it has
+    n - w(n) full and half adders, w(n) being the ones in the binary n: as few as there can be. In many it is the
+    fastest, for more area.
 
     Parameters
     ----------
@@ -23,7 +24,10 @@ class Popcount(LogicUnit):
     stages
         Pipeline registers between input and output.
     final
-        The adder at the end: small, balanced or fast.
+        The adder that ends the count of each group: small, balanced or fast.
+    groups
+        How many groups are counted by themselves, a power of two; their counts are added in pairs, pairs of pairs
+        and so on.
 
     Ports
     -----
@@ -34,11 +38,22 @@ class Popcount(LogicUnit):
     x: data.View
     o: Value
 
-    def __init__(self, spec: PopcountSpec, stages: int = 0, final: FinalAdder = "small") -> None:
-        self.spec, self.latency, self.variant = spec, stages, (final,)
+    def __init__(self, spec: PopcountSpec, stages: int = 0, final: FinalAdder = "small", groups: int = 1) -> None:
+        if not (1 <= groups <= spec.n and groups.bit_count() == 1):
+            raise ValueError(f"Groups of a popcount must be a power of two up to its {spec.n} bits, not {groups!r}")
+        self.spec, self.latency, self.variant = spec, stages, (final, groups)
         super().__init__({"x": In(data.ArrayLayout(1, spec.n)), "o": Out(shape_of(spec.format))})
 
     def bits(self, logic: Logic) -> list[Bit]:
-        (final,) = self.variant
-        bits = ((0, bit) for bit in logic.inputs(self.x.as_value()))
-        return compress(logic, bits, 0, self.spec.format.width, final)
+        final, groups = self.variant
+        ones = logic.inputs(self.x.as_value())
+        parts = [ones[k::groups] for k in range(groups)]
+        counts = [compress(logic, [(0, bit) for bit in part], 0, len(part).bit_length(), final) for part in parts]
+        while len(counts) > 1:
+            counts = [self._sum(logic, *pair) for pair in zip(counts[::2], counts[1::2], strict=True)]
+        return counts[0]
+
+    def _sum(self, logic: Logic, a: list[Bit], b: list[Bit]) -> list[Bit]:
+        # The carry ripples: so do the carries before and after it, bit by bit, and none waits for another.
+        width = min(max(len(a), len(b)) + 1, self.spec.format.width)
+        return compress(logic, [*enumerate(a), *enumerate(b)], 0, width)

@@ -48,6 +48,10 @@ def sums() -> Iterator[Claim]:
     for n in (2, 7, 16, 32):
         spec = PopcountSpec(n=n)
         yield Claim(claim="popcount = plain sum", size=f"{n} bits", optimized=Popcount(spec), plain=PlainPopcount(spec))
+    for n, groups in ((13, 4), (32, 16)):
+        spec = PopcountSpec(n=n)
+        grouped, size = Popcount(spec, groups=groups), f"{n} bits in {groups} groups"
+        yield Claim(claim="popcount = plain sum", size=size, optimized=grouped, plain=PlainPopcount(spec))
     for n in (1, 5, 12):
         dot = XnorDotSpec(n=n)
         size = f"{n} bits each"

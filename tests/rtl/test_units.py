@@ -98,9 +98,16 @@ def test_multiplier(a, b, stages):
 
 
 @few
-@given(st.integers(1, 70), STAGES, FINALS)
-def test_popcount(n, stages, final):
-    check(Popcount(PopcountSpec(n=n), stages, final))
+@given(st.integers(1, 70), STAGES, FINALS, st.integers(0, 6))
+def test_popcount(n, stages, final, halvings):
+    check(Popcount(PopcountSpec(n=n), stages, final, min(1 << halvings, 1 << (n.bit_length() - 1))))
+
+
+@pytest.mark.parametrize("groups", [-2, 0, 3, 8])
+def test_a_popcount_refuses_groups_that_are_no_halves(groups):
+    sentence = f"^Groups of a popcount must be a power of two up to its 7 bits, not {groups}$"
+    with pytest.raises(ValueError, match=sentence):
+        Popcount(PopcountSpec(n=7), groups=groups)
 
 
 @pytest.mark.parametrize("x", [MlbSpec(factors=(5, 2)), FixedSpec(format=Format(4))])
