@@ -40,11 +40,12 @@ def load() -> ctypes.CDLL | None:
 
 @cache
 def load_for(gpu: torch.device) -> ctypes.CDLL | None:
-    """Those for a GPU, likewise; None without CUDA's compiler, ``nvcc``."""
+    """Those for a GPU, likewise; None without CUDA's compiler, ``nvcc``, or where it is too new for the driver."""
     if torch.version.cuda is None:
         return None
     major, minor = torch.cuda.get_device_capability(gpu)
-    return _built("nvcc", (*GPU_FLAGS, f"-arch=sm_{major}{minor}"), GPU_SOURCES, (), "")
+    library = _built("nvcc", (*GPU_FLAGS, f"-arch=sm_{major}{minor}"), GPU_SOURCES, (), "")
+    return library if library is not None and library.sum_steps_ready() == 0 else None
 
 
 def _built(

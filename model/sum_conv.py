@@ -90,10 +90,10 @@ def _filled(size: int) -> int:
 
 def windows_of(x: Tensor, kernel: Pair, stride: Pair, dilation: Pair) -> Tensor:
     """The windows of ``x`` as rows: (batch * places, products)."""
-    # As channels of one image: a GPU takes image after image.
-    windows = functional.unfold(x.reshape(1, -1, *x.shape[2:]), kernel, dilation, 0, stride)
-    terms = x.shape[1] * kernel[0] * kernel[1]
-    return windows.view(len(x), terms, -1).transpose(1, 2).reshape(-1, terms)
+    # As channels of one image, where there is any: a GPU takes image after image.
+    images = x.reshape(1, -1, *x.shape[2:]) if len(x) else x
+    windows, terms = functional.unfold(images, kernel, dilation, 0, stride), x.shape[1] * kernel[0] * kernel[1]
+    return windows.view(len(x), terms, windows.shape[-1]).transpose(1, 2).reshape(-1, terms)
 
 
 def _by_windows(

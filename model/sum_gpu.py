@@ -11,11 +11,10 @@ from torch import Tensor
 
 from model import compiled
 from model.spec import Overflow, SumSpec
-from model.sum_program import Program, Step
+from model.sum_program import Program
 
-DEPTH = 48  #: results that wait for others, at most; see sum_steps.cu
-#: A thread takes the steps for so many samples where there are enough of them to fill the GPU.
-ROWS, FULL = 4, 1 << 20
+#: Results from which on a thread makes several: there are enough of them to fill the GPU.
+FULL = 1 << 20
 #: Threads for the gradients of weights, at least, while each has so many samples.
 THREADS, SAMPLES = 1 << 18, 64
 #: Words for what the backward pass notes of some samples at once.
@@ -59,8 +58,8 @@ class GpuSumKernel:
         x, w, columns = x.contiguous(), w.contiguous(), w.T.contiguous()
         out = x.new_empty(len(x), len(w))
         saturated = x.new_zeros(1, dtype=torch.int32) if watch else None
-        rows = ROWS if out.numel() >= FULL else 1
-        self._call("sum_steps_forward", self._task(x, w, columns), ctypes.c_int64(rows), _at(out), _at(saturated))
+        several = ctypes.c_int64(out.numel() >= FULL)
+        self._call("sum_steps_forward", self._task(x, w, columns), several, _at(out), _at(saturated))
         return out, saturated is not None and (True if self._rule.shift else saturated)
 
     def backward(self, x: Tensor, w: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,25 +100,21 @@ def gpu_sum_kernel(rule: SumSpec, program: Program, device: torch.device) -> Gpu
 @lru_cache(maxsize=256)
 def _made(rule: SumSpec, program: Program, device: torch.device) -> GpuSumKernel | None:
     library = compiled.load_for(device)
-    if library is None or _depth(program) > DEPTH:
+    if library is None or _depth(program) > ctypes.c_int.in_dll(library, "sum_steps_depth").value:
         return None
     return GpuSumKernel(library, rule, program, device)
 
 
-def _steps(program: Program) -> list[Step]:
-    return [step for steps in program.steps for step in ((steps,) if isinstance(steps, Step) else steps)]
-
-
 def _depth(program: Program) -> int:
     """The most results that are there at once."""
-    depths = np.cumsum([1 - step.held for step in _steps(program)])
+    depths = np.cumsum([1 - step.held for step in program.flat])
     return int(max(depths))
 
 
 def _operations(program: Program) -> list[tuple[int, int, int, int]]:
     """(start, end, held, rule), as sum_steps.cu takes them: one for each span of a step, or without any."""
     operations = []
-    for step in _steps(program):
+    for step in program.flat:
         held = step.held
         for start, end in step.spans or ((0, 0),):
             operations.append((start, end, held, 0))
@@ -129,9 +124,9 @@ def _operations(program: Program) -> list[tuple[int, int, int, int]]:
 
 
 def _scales(program: Program) -> list[float]:
-    """For each product, what the bits dropped above it divide its gradient by."""
+    """For each product, what its gradient is multiplied by: 2^-(bits dropped above it)."""
     scales, waiting = [1.0] * program.terms, [0]
-    for step in reversed(_steps(program)):
+    for step in reversed(program.flat):
         dropped = waiting.pop() + step.shift
         for start, end in step.spans:
             scales[start:end] = [2.0**-dropped] * (end - start)

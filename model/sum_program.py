@@ -58,15 +58,19 @@ class Program:
     size: int
 
     @functools.cached_property
+    def flat(self) -> tuple[Step, ...]:
+        """The steps one by one."""
+        return tuple(each for step in self.steps for each in ((step,) if isinstance(step, Step) else step))
+
+    @functools.cached_property
     def count(self) -> int:
         """Number of steps."""
-        return sum(1 if isinstance(step, Step) else len(step) for step in self.steps)
+        return len(self.flat)
 
     @functools.cached_property
     def terms(self) -> int:
         """Number of products."""
-        flat = (each for step in self.steps for each in ((step,) if isinstance(step, Step) else step))
-        return sum(end - start for step in flat for start, end in step.spans)
+        return sum(end - start for step in self.flat for start, end in step.spans)
 
     @property
     def plain(self) -> bool:

@@ -115,7 +115,7 @@ template <int ROWS> __global__ void forward(Task task, float* out, int* saturate
 }
 
 // passes (batch, words, outputs): of each product a bit, whether no node above it saturates.
-// fits (ceil(count / 32), batch, outputs) is room for a bit of each step.
+// fits (ceil(count / 32), batch, outputs) is room for a bit of each operation.
 __global__ void find_passes(Task task, uint32_t* fits, uint32_t* passes) {
     Place place(1);
     bool inside = place.inside(task);
@@ -203,18 +203,24 @@ dim3 blocks(dim3 block, int64_t along_y, int64_t along_x, int64_t slices = 1) {
 
 }  // namespace
 
+// How many results may wait on a stack.
+extern "C" const int sum_steps_depth = DEPTH;
+
+// Whether there is a GPU that this can run on: 0, or what CUDA says.
+extern "C" int sum_steps_ready() { return cudaFree(nullptr); }
+
 // All pointers are to memory of the GPU; the result is what CUDA says of the launch, 0 if all is well.
-// `saturated`, if not null, is set where a node saturates.
-extern "C" int sum_steps_forward(const Task* task, int64_t rows, float* out, int* saturated, cudaStream_t stream) {
+// A thread makes several of the sums, or one. `saturated`, if not null, is set where a node saturates.
+extern "C" int sum_steps_forward(const Task* task, int64_t several, float* out, int* saturated, cudaStream_t stream) {
     dim3 block = block_of(task);
-    if (rows == 4)
+    if (several)
         forward<4><<<blocks(block, (task->batch + 3) / 4, task->outputs), block, 0, stream>>>(*task, out, saturated);
     else
         forward<1><<<blocks(block, task->batch, task->outputs), block, 0, stream>>>(*task, out, saturated);
     return cudaGetLastError();
 }
 
-// `passes` is full of zeros; scale (terms) is what the shifts above each product divide its gradient by.
+// `passes` is full of zeros; scale (terms) is what the gradient of each product is multiplied by, for the bits dropped above.
 extern "C" int sum_steps_backward(const Task* task, int64_t slices, const float* scale, uint32_t* fits,
                                   uint32_t* passes, const float* grad, float* dx, float* dw, cudaStream_t stream) {
     dim3 block = block_of(task), over_w = blocks(BLOCK, task->outputs, task->terms, slices);

@@ -3,7 +3,8 @@
     y = summed_product(x, w, SumSpec(width=12))
 
 What cannot overflow by its range is an ordinary matrix product; only the nodes above walk the tree, all outputs and
-many samples at once. On a CPU or a GPU these are one compiled pass where a compiler is found, else tensor operations.
+many samples at once. These are one compiled pass on a CPU or a GPU, where there is one for such numbers, else tensor
+operations.
 
 Source: Li, Wang, Liu, Han, Li, "Simulate-the-hardware: Training Accurate Binarized Neural Networks for Low-Precision
 Neural Accelerators", whose simulation multiplies element by element and adds level by level.
@@ -224,7 +225,7 @@ def largest_size(values: Tensor) -> int:
 
 def _largest_sizes(x: Tensor, w: Tensor) -> tuple[int, int]:
     """Of both; a GPU is asked, and waited for, but once."""
-    if not (x.is_cuda and x.is_floating_point() and w.is_floating_point()):
+    if not (x.is_cuda and x.numel() and w.numel() and x.is_floating_point() and w.is_floating_point()):
         return largest_size(x), largest_size(w)
     sizes = [linalg.vector_norm(each.detach(), torch.inf) for each in (x, w)]
     found, most = torch.stack(sizes).tolist()

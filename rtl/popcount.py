@@ -54,6 +54,7 @@ class Popcount(LogicUnit):
         return counts[0]
 
     def _sum(self, logic: Logic, a: list[Bit], b: list[Bit]) -> list[Bit]:
-        # The carry ripples: so do the carries before and after it, bit by bit, and none waits for another.
+        # Low bits come first and go on first, so carries that ripple overlap from addition to addition; with prefix
+        # adders in their place netlists were slower (`docs/results/units.md`).
         width = min(max(len(a), len(b)) + 1, self.spec.format.width)
         return compress(logic, [*enumerate(a), *enumerate(b)], 0, width)

@@ -79,7 +79,7 @@ def quantize(
     Example: xnorforge quantize model.cnn:digits_net --state net.pt --data digits --scheme enq --delta 0.01
     """
     if not tune and (rate, seed) != (None, None):
-        raise UsageError("Options --rate and --seed must go with --finetune, which is not given")
+        raise UsageError("Options --rate and --seed must go with --finetune of at least 1 epoch")
     tuning = FitConfig(epochs=tune, rate=2e-4 if rate is None else rate, seed=seed or 0)
     settings = Settings(
         q_bits=q_bits,

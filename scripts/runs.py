@@ -64,6 +64,6 @@ def figures(
 
 
 def spread(values: Sequence[float], scale: float = 100) -> str:
-    """Mean and, of several, standard deviation; times ``scale``: in percent."""
+    """Mean and, of several, standard deviation, times ``scale``; in percent if not told otherwise."""
     mean = f"{scale * statistics.mean(values):.2f}"
     return f"{mean} ± {scale * statistics.stdev(values):.2f}" if len(values) > 1 else mean

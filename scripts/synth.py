@@ -37,6 +37,7 @@ from synth.energy.measure import measure, require
 from synth.flow import Effort, find_liberty, synthesize
 from synth.liberty import load_library
 from synth.registry import build
+from synth.report import SynthReport
 
 
 @command
@@ -154,10 +155,12 @@ def synth(
         counters=counters,
         liberty=liberty,
         generic=generic,
-        **_other_goal(effort, report.delay),
+        **_other_goal(effort, report),
     )
 
 
-def _other_goal(effort: Effort, found: float | None) -> dict[str, str]:
-    """The fastest netlist or, where that was asked for, the smallest that is a tenth slower."""
-    return {"effort": "speed"} if effort != "speed" or not found else {"delay": f"{1.1 * found:.3g}"}
+def _other_goal(effort: Effort, report: SynthReport) -> dict[str, str]:
+    """The fastest netlist or, where that was asked for, the smallest that is at most a tenth slower, or of all."""
+    if effort != "speed":
+        return {"effort": "speed"}
+    return {"delay": f"{1.1 * report.delay:.3g}"} if report.delay and report.delay_unit == "ns" else {"effort": "area"}

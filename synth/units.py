@@ -59,7 +59,7 @@ def _pwl(function: str, source: Format, target: Format, segments: int) -> PwlSpe
 
 
 def popcount(n: int = 128, stages: int = 0, final: str = "small", groups: int = 1) -> Unit:
-    """Number of ones among n bits; final adder small, balanced or fast; groups of 4 or 2 bits are the fastest."""
+    """Number of ones among n bits; final adder small, balanced or fast; groups, a power of two, n / 4 for speed."""
     return Popcount(PopcountSpec(n=n), stages, final_adder(final), groups)
 
 

@@ -28,6 +28,7 @@ static thread_local dim3 threadIdx;
 static pthread_barrier_t barrier;
 
 static int cudaGetLastError() { return 0; }
+static int cudaFree(void*) { return 0; }
 static void __syncthreads() { pthread_barrier_wait(&barrier); }
 static float __int_as_float(int bits) {
     float value;

@@ -44,6 +44,12 @@ def test_gradients_are_those_of_the_cpu(case):
         assert torch.equal(one.cpu(), other)
 
 
+def test_nothing_is_summed_to_nothing():
+    x, w = torch.zeros(0, 3, device=GPU), torch.ones(2, 3, device=GPU)
+    assert summed_product(x, w, SumSpec(width=1)).shape == (0, 2)
+    assert summed_product(w, x, SumSpec(width=1)).shape == (2, 0)
+
+
 @pytest.mark.parametrize("bits", [1, 8, 15])
 @pytest.mark.parametrize("spec", [SumSpec(width=8), SumSpec(width=12, unit=16), SumSpec(width=None)])
 def test_convolutions_are_those_of_the_cpu(bits, spec):

@@ -164,3 +164,12 @@ def test_gradients_of_tiles_that_take_different_programs(spec, order):
     rows = windows_of(x, (3, 3), (1, 1), (1, 1))
     summed_product(rows, w.flatten(1), spec).backward(grad.permute(0, 2, 3, 1).reshape(-1, 4))
     assert [torch.equal(a, b) for a, b in zip(ours, (x.grad, w.grad), strict=True)] == [True, True]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+@pytest.mark.parametrize("width", [8, 20])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_no_images(width, shift, dtype):
+    """By each of the ways."""
+    x, w = torch.zeros(0, 3, 5, 5, dtype=dtype), torch.ones(2, 3, 3, 3, dtype=dtype)
+    assert summed_convolution(x, w, SumSpec(width=width, shift=shift)).shape == (0, 2, 3, 3)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,13 +63,13 @@ def float32(*tensors: torch.Tensor | None) -> list[Any]:
 
 
 @settings(max_examples=200)
-@given(products(), st.sampled_from([1, 4]))
-def test_sums_are_those_of_plain_integers(case, rows):
+@given(products(), st.sampled_from([0, 1 << 20]))
+def test_sums_are_those_of_plain_integers(case, full):
     rule, *operands = case
     expected, _ = plainly(rule, *operands)
     x, w, bias = float32(*operands)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sum_gpu, "FULL", 0 if rows == sum_gpu.ROWS else 1 << 20)
+        patch.setattr(sum_gpu, "FULL", full)
         assert torch.equal(summed_product(x, w, rule, bias=bias).double(), expected)
 
 
@@ -119,14 +120,21 @@ def test_one_sample_saturates(sample, kernels):
     assert not x_grad[sample].any()
 
 
-def test_what_cannot_be_a_kernel(monkeypatch):
+def test_what_cannot_be_a_kernel(stand_in, monkeypatch):
     """Without CUDA's compiler, and where more results wait than a thread has room for."""
-    deep = SumSpec(width=2, fan_in=60)
-    program, shallow = sum_program(deep, 3600, 1), sum_program(SumSpec(width=2), 3600, 1)
-    monkeypatch.setattr(compiled, "load_for", lambda _: "a library")
-    assert gpu_sum_kernel(deep, program, torch.device("cpu")) is None
-    assert gpu_sum_kernel(SumSpec(width=2), shallow, torch.device("cpu")) is not None
+    deep, shallow, cpu = SumSpec(width=2, fan_in=60), SumSpec(width=2), torch.device("cpu")
+    for library, rule, there in ((stand_in, deep, False), (stand_in, shallow, True), (None, shallow, False)):
+        sum_gpu._made.cache_clear()
+        monkeypatch.setattr(compiled, "load_for", lambda _, library=library: library)
+        assert (gpu_sum_kernel(rule, sum_program(rule, 3600, 1), cpu) is not None) == there
     sum_gpu._made.cache_clear()
-    monkeypatch.setattr(compiled, "load_for", lambda _: None)
-    assert gpu_sum_kernel(SumSpec(width=2), shallow, torch.device("cpu")) is None
-    sum_gpu._made.cache_clear()
+
+
+def test_a_library_that_cannot_run_is_none(stand_in, monkeypatch):
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    for found, ready in ((stand_in, 0), (SimpleNamespace(sum_steps_ready=lambda: 35), None), (None, None)):
+        compiled.load_for.cache_clear()
+        monkeypatch.setattr(compiled, "_built", lambda *_, found=found: found)
+        assert compiled.load_for(torch.device("cuda")) is (None if ready is None else found)
+    compiled.load_for.cache_clear()

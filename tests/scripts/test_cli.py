@@ -352,7 +352,14 @@ def test_the_next_command_is_of_the_same_unit(tmp_path):
 def test_the_next_goal_is_another(goal, title, following):
     result = run("synth", "--unit", "xnor_dot", "--set", "n=3", "--liberty", GENERIC, *goal)
     assert f"xnor_dot on generic, {title}" in result.stdout
-    assert next_of(result)[-2:] == following
+    words = next_of(result)
+    assert words[-2:] == following
+    next_of(run(*words))
+
+
+def test_the_next_goal_is_not_a_delay_where_there_are_no_ns():
+    said = run("synth", "--unit", "xnor_dot", "--set", "n=3", "--generic", "--effort", "speed")
+    assert next_of(said)[-2:] == ["--effort", "area"]
 
 
 def next_of(result: Any) -> list[str]:
@@ -622,8 +629,9 @@ BAD: dict[str, str] = {
     "synth @bundle --counters": "Sums of a network with counters must be able to saturate, not 'exact'",
     "train --levels 5,1 --datapath table": "Datapath must be arithmetic or threshold, not 'table': Table must have",
     "generate --unit popcont": "Unit must be one of popcount, bit_sum, xnor_dot, ",
-    "generate --unit popcount --set m=3": "Setting of popcount must be one of n=..., stages=..., final=..., not 'm=3'",
-    "generate --unit popcount --set n": "Setting of popcount must be one of n=..., stages=..., final=..., not 'n'",
+    "generate --unit popcount --set m=3": "must be one of n=..., stages=..., final=..., groups=..., not 'm=3'",
+    "generate --unit popcount --set n": "must be one of n=..., stages=..., final=..., groups=..., not 'n'",
+    "generate --unit popcount --set groups=3": "Unit popcount: Groups of a popcount must be a power of two up to its",
     "generate --unit popcount --set stages=-1": "Unit popcount: Pipeline stages must be 0 to 64, not -1",
     "generate --unit popcount --set final=tiny": "Final adder must be small, balanced, fast, not 'tiny'",
     "generate --unit mlb_dot --set x=-4": "Scaling factor must be from 1 to",
@@ -687,7 +695,7 @@ BAD: dict[str, str] = {
     "synth @bundle --unit popcount": "Exactly one of BUNDLE and --unit must be given, not both",
     "synth --unit popcont": "Unit must be one of popcount, bit_sum, xnor_dot, ",
     "synth --unit popcount --set n=0": "Unit popcount: Length of a popcount must be at least 1, not 0",
-    "synth --unit popcount --set m=3": "Setting of popcount must be one of n=..., stages=..., final=..., not 'm=3'",
+    "synth --unit popcount --set m=3": "must be one of n=..., stages=..., final=..., groups=..., not 'm=3'",
     "synth --unit reconstruct --set factors=-3": "Scaling factor must be from 1 to 16777215, not -3",
     f"synth --unit popcount --set n=3 --liberty {NOTHING}.lib": "Liberty file must be an existing file, not ",
     "synth --unit popcount --set n=3 --liberty @file": "Liberty file must be a Liberty cell library, not '@file'",

@@ -152,8 +152,8 @@ BAD = {
     f"{NET} --bits x": "Bits must be a number, or numbers separated by commas, not 'x'",
     f"{NET} --bits 3,": "Bits must be a number, or numbers separated by commas, not '3,'",
     f"{NET} --finetune -1": "Number of epochs must be 0 to 100000, not -1",
-    f"{NET} --rate 0.1": "Options --rate and --seed must go with --finetune, which is not given",
-    f"{NET} --seed 0": "Options --rate and --seed must go with --finetune, which is not given",
+    f"{NET} --rate 0.1": "Options --rate and --seed must go with --finetune of at least 1 epoch",
+    f"{NET} --seed 0": "Options --rate and --seed must go with --finetune of at least 1 epoch",
     f"{NET} --finetune 1 --rate 0": "Learning rate must be above 0 and at most 1, not 0.0",
     f"{NET} --scheme enq --q-bits 1 --delta 0 --state @state": "Loss of accuracy must be allowed to be above 0.0 with",
 }
