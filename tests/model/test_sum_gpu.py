@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import compiled, sum_gpu, sums
+from model.compiled import load_for
 from model.spec import Order, SumSpec
 from model.sum_gpu import GpuSumKernel, gpu_sum_kernel
 from model.sum_program import sum_program
@@ -50,12 +51,15 @@ def kernels(stand_in):
         assert stand_in[name](ctypes.byref(task), *arguments, None) == 0
 
     def kernel(rule: SumSpec, program: Any, x: torch.Tensor, outputs: int) -> GpuSumKernel | None:
-        return GpuSumKernel(stand_in, rule, program, x.device) if x.dtype == torch.float32 else None
+        return gpu_sum_kernel(rule, program, x.device) if x.dtype == torch.float32 else None
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "load_for", lambda _: stand_in)
         patch.setattr(GpuSumKernel, "_call", call)
         patch.setattr(sums, "_kernel", kernel)
+        sum_gpu._made.cache_clear()
         yield patch
+        sum_gpu._made.cache_clear()
 
 
 def float32(*tensors: torch.Tensor | None) -> list[Any]:
@@ -134,7 +138,7 @@ def test_a_library_that_cannot_run_is_none(stand_in, monkeypatch):
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     for found, ready in ((stand_in, 0), (SimpleNamespace(sum_steps_ready=lambda: 35), None), (None, None)):
-        compiled.load_for.cache_clear()
+        load_for.cache_clear()
         monkeypatch.setattr(compiled, "_built", lambda *_, found=found: found)
-        assert compiled.load_for(torch.device("cuda")) is (None if ready is None else found)
-    compiled.load_for.cache_clear()
+        assert load_for(torch.device("cuda")) is (None if ready is None else found)
+    load_for.cache_clear()
