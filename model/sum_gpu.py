@@ -5,13 +5,12 @@ from __future__ import annotations
 import ctypes
 from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from model import compiled
 from model.spec import Overflow, SumSpec
-from model.sum_program import Program
+from model.sum_program import Program, limits
 
 #: Results from which on a thread makes several: there are enough of them to fill the GPU.
 FULL = 1 << 20
@@ -79,10 +78,9 @@ class GpuSumKernel:
         return dx, dw
 
     def _task(self, x: Tensor, w: Tensor, columns: Tensor) -> Task:
-        limit, wraps = self._rule.limit, self._rule.overflow is Overflow.WRAP
-        low, high, turn = (0, 0, 1) if limit is None else (limit.min, limit.max, 2**limit.width)
         pointers = (each.data_ptr() for each in (self._operations, x, w, columns))
-        return Task(*pointers, *x.shape, len(w), len(self._operations), wraps, low, high, turn)
+        wraps = self._rule.overflow is Overflow.WRAP
+        return Task(*pointers, *x.shape, len(w), len(self._operations), wraps, *limits(self._rule))
 
     def _call(self, name: str, task: Task, *arguments: ctypes.c_void_p | ctypes.c_int64) -> None:
         with torch.cuda.device(self._device):
@@ -92,23 +90,13 @@ class GpuSumKernel:
             raise RuntimeError(f"A kernel of sums must start on {self._device}, which fails with CUDA error {failed}")
 
 
+@lru_cache(maxsize=256)
 def gpu_sum_kernel(rule: SumSpec, program: Program, device: torch.device) -> GpuSumKernel | None:
     """The kernel for a program; None where it cannot be compiled, or too many results would wait for others."""
-    return _made(rule, program, device)
-
-
-@lru_cache(maxsize=256)
-def _made(rule: SumSpec, program: Program, device: torch.device) -> GpuSumKernel | None:
     library = compiled.load_for(device)
-    if library is None or _depth(program) > ctypes.c_int.in_dll(library, "sum_steps_depth").value:
+    if library is None or program.depth > ctypes.c_int.in_dll(library, "sum_steps_depth").value:
         return None
     return GpuSumKernel(library, rule, program, device)
-
-
-def _depth(program: Program) -> int:
-    """The most results that are there at once."""
-    depths = np.cumsum([1 - step.held for step in program.flat])
-    return int(max(depths))
 
 
 def _operations(program: Program) -> list[tuple[int, int, int, int]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from model import compiled
 from model.spec import Overflow, SumSpec
-from model.sum_program import Program, Step
+from model.sum_program import Program, Step, limits
 
 LANES = 64  #: samples of a tile; see sum_steps.cpp
 #: Steps of a sequence that are looked at together, whether any of them can overflow.
@@ -53,10 +53,9 @@ class Compiled:
     """
 
     def __init__(self, rule: SumSpec, program: Program) -> None:
-        runs = [run for steps in program.steps for run in _runs(steps)]
-        flat = [step for run in runs for step in run]
+        runs, flat = [run for steps in program.steps for run in _runs(steps)], program.flat
         self._spans = np.array([span for step in flat for span in step.spans], np.int64).reshape(-1, 2)
-        self._steps, depth, deepest, spans = np.zeros(len(flat), _STEP), 0, 0, 0
+        self._steps, spans = np.zeros(len(flat), _STEP), 0
         firsts = [(start, run) for start, run in zip(_starts(runs), runs, strict=True) for _ in run]
         for place, (step, (first, run)) in enumerate(zip(flat, firsts, strict=True)):
             leads = place == first and len(run) > 1 and rule.overflow is Overflow.SATURATE
@@ -71,18 +70,13 @@ class Compiled:
                 sum(each.size for each in run) if leads else 0,
             )
             spans += len(step.spans)
-            depth += 1 - step.held
-            deepest = max(deepest, depth + step.held)
-        low, high, turn = (0, 0, 1) if rule.limit is None else (rule.limit.min, rule.limit.max, 2**rule.limit.width)
         self.structure = ProgramStructure(
             self._steps.ctypes.data,
             self._spans.ctypes.data,
             len(flat),
-            deepest + 1,
+            program.depth,
             rule.overflow is Overflow.WRAP,
-            low,
-            high,
-            turn,
+            *limits(rule),
         )
 
 

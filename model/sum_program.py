@@ -72,6 +72,11 @@ class Program:
         """Number of products."""
         return sum(end - start for step in self.flat for start, end in step.spans)
 
+    @functools.cached_property
+    def depth(self) -> int:
+        """The most results that are on the stack at once."""
+        return max(itertools.accumulate(1 - step.held for step in self.flat))
+
     @property
     def plain(self) -> bool:
         """Whether there is nothing but a matrix product."""
@@ -134,6 +139,11 @@ def sum_program(rule: SumSpec, terms: int, largest: int, last: int | None = None
         products = sum(sums[end] - sums[start] for start, end in total.spans)
         root = _Node(Step(total.spans, len(total.nodes), products), total.nodes)
     return Program(tuple(_chained(_postorder(root))), max(biggest, total.size))
+
+
+def limits(rule: SumSpec) -> tuple[int, int, int]:
+    """Least and largest number of a node, and how far it wraps around; of nodes without limits none are used."""
+    return (0, 0, 1) if rule.limit is None else (rule.limit.min, rule.limit.max, 2**rule.limit.width)
 
 
 def _merged(spans: Sequence[Span]) -> tuple[Span, ...]:

@@ -22,6 +22,7 @@ namespace {
 
 constexpr int DEPTH = 48;  // results on a stack, at most
 constexpr int WINDOW = 64;  // terms whose operands are shared at a time
+constexpr int SEVERAL = 4;  // samples of a thread, where it has more than one
 constexpr int LANES = 32, GROUPS = 4, THREADS = LANES * GROUPS;
 
 // A block is for LANES outputs or half as many, and GROUPS times ROWS samples or twice as many. Beyond the last of
@@ -214,13 +215,15 @@ extern "C" int sum_steps_ready() { return cudaFree(nullptr); }
 extern "C" int sum_steps_forward(const Task* task, int64_t several, float* out, int* saturated, cudaStream_t stream) {
     dim3 block = block_of(task);
     if (several)
-        forward<4><<<blocks(block, (task->batch + 3) / 4, task->outputs), block, 0, stream>>>(*task, out, saturated);
+        forward<SEVERAL><<<blocks(block, (task->batch + SEVERAL - 1) / SEVERAL, task->outputs), block, 0, stream>>>(
+            *task, out, saturated);
     else
         forward<1><<<blocks(block, task->batch, task->outputs), block, 0, stream>>>(*task, out, saturated);
     return cudaGetLastError();
 }
 
-// `passes` is full of zeros; scale (terms) is what the gradient of each product is multiplied by, for the bits dropped above.
+// `passes` is full of zeros; scale (terms) is what the gradient of each product is multiplied by, for the bits dropped
+// above it.
 extern "C" int sum_steps_backward(const Task* task, int64_t slices, const float* scale, uint32_t* fits,
                                   uint32_t* passes, const float* grad, float* dx, float* dw, cudaStream_t stream) {
     dim3 block = block_of(task), over_w = blocks(BLOCK, task->outputs, task->terms, slices);

@@ -24,7 +24,7 @@ from model.sum_program import sum_program
 from model.sums import summed_product
 from tests.model.test_summed_product import gradients, naively, plainly, products, summed
 
-LAUNCH = re.compile(r"(\w+(?:<\d>)?)<<<(.*?), (\w+), 0, stream>>>(\(.*?\));")
+LAUNCH = re.compile(r"(\w+(?:<\w+>)?)<<<(.*?), (\w+), 0, stream>>>\(\s*(.*?)\);")
 STAND_IN = Path(__file__).with_name("cuda_stand_in.hpp")
 
 
@@ -35,7 +35,7 @@ def stand_in(tmp_path_factory):
         pytest.skip("no g++: nothing can be compiled")
     folder = tmp_path_factory.mktemp("kernels")
     source, library = folder / "sums.cpp", folder / "sums.so"
-    text, launches = LAUNCH.subn(r"launch(\2, \3, [=] { \1\4; });", compiled.GPU_SOURCES[0].read_text())
+    text, launches = LAUNCH.subn(r"launch(\2, \3, [=] { \1(\4); });", compiled.GPU_SOURCES[0].read_text())
     assert launches == 5
     source.write_text(f'#include "{STAND_IN}"\n{text}')
     flags = ("-std=c++17", "-O1", "-shared", "-fPIC", "-pthread")
@@ -57,9 +57,9 @@ def kernels(stand_in):
         patch.setattr(compiled, "load_for", lambda _: stand_in)
         patch.setattr(GpuSumKernel, "_call", call)
         patch.setattr(sums, "_kernel", kernel)
-        sum_gpu._made.cache_clear()
+        gpu_sum_kernel.cache_clear()
         yield patch
-        sum_gpu._made.cache_clear()
+        gpu_sum_kernel.cache_clear()
 
 
 def float32(*tensors: torch.Tensor | None) -> list[Any]:
@@ -128,10 +128,10 @@ def test_what_cannot_be_a_kernel(stand_in, monkeypatch):
     """Without CUDA's compiler, and where more results wait than a thread has room for."""
     deep, shallow, cpu = SumSpec(width=2, fan_in=60), SumSpec(width=2), torch.device("cpu")
     for library, rule, there in ((stand_in, deep, False), (stand_in, shallow, True), (None, shallow, False)):
-        sum_gpu._made.cache_clear()
+        gpu_sum_kernel.cache_clear()
         monkeypatch.setattr(compiled, "load_for", lambda _, library=library: library)
         assert (gpu_sum_kernel(rule, sum_program(rule, 3600, 1), cpu) is not None) == there
-    sum_gpu._made.cache_clear()
+    gpu_sum_kernel.cache_clear()
 
 
 def test_a_library_that_cannot_run_is_none(stand_in, monkeypatch):

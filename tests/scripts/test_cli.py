@@ -565,6 +565,7 @@ def damaged(bundle: Path, folder: Path) -> Path:
 NOTHING = "nothing/to/see"  #: a path that is not there
 
 #: command line -> words of the refusal; words with @ stand for paths
+SETTINGS_OF_POPCOUNT = "Setting of popcount must be one of n=..., stages=..., final=..., groups=..."
 BAD: dict[str, str] = {
     "train --family b_lstm --levels 1,1": "Option --levels must go with mubinn1 or mubinn2, not with b_lstm",
     "train --family fixed32 --factors free": "Option --factors must go with fixed or mlp or blstm or mubinn1 or",
@@ -629,9 +630,10 @@ BAD: dict[str, str] = {
     "synth @bundle --counters": "Sums of a network with counters must be able to saturate, not 'exact'",
     "train --levels 5,1 --datapath table": "Datapath must be arithmetic or threshold, not 'table': Table must have",
     "generate --unit popcont": "Unit must be one of popcount, bit_sum, xnor_dot, ",
-    "generate --unit popcount --set m=3": "must be one of n=..., stages=..., final=..., groups=..., not 'm=3'",
-    "generate --unit popcount --set n": "must be one of n=..., stages=..., final=..., groups=..., not 'n'",
-    "generate --unit popcount --set groups=3": "Unit popcount: Groups of a popcount must be a power of two up to its",
+    "generate --unit popcount --set m=3": f"{SETTINGS_OF_POPCOUNT}, not 'm=3'",
+    "generate --unit popcount --set n": f"{SETTINGS_OF_POPCOUNT}, not 'n'",
+    "generate --unit popcount --set groups=3": "Unit popcount: Groups of a popcount must be a power of two up to its "
+    "128 bits, not 3",
     "generate --unit popcount --set stages=-1": "Unit popcount: Pipeline stages must be 0 to 64, not -1",
     "generate --unit popcount --set final=tiny": "Final adder must be small, balanced, fast, not 'tiny'",
     "generate --unit mlb_dot --set x=-4": "Scaling factor must be from 1 to",
@@ -695,7 +697,7 @@ BAD: dict[str, str] = {
     "synth @bundle --unit popcount": "Exactly one of BUNDLE and --unit must be given, not both",
     "synth --unit popcont": "Unit must be one of popcount, bit_sum, xnor_dot, ",
     "synth --unit popcount --set n=0": "Unit popcount: Length of a popcount must be at least 1, not 0",
-    "synth --unit popcount --set m=3": "must be one of n=..., stages=..., final=..., groups=..., not 'm=3'",
+    "synth --unit popcount --set m=3": f"{SETTINGS_OF_POPCOUNT}, not 'm=3'",
     "synth --unit reconstruct --set factors=-3": "Scaling factor must be from 1 to 16777215, not -3",
     f"synth --unit popcount --set n=3 --liberty {NOTHING}.lib": "Liberty file must be an existing file, not ",
     "synth --unit popcount --set n=3 --liberty @file": "Liberty file must be a Liberty cell library, not '@file'",
