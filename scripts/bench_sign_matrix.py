@@ -103,15 +103,14 @@ def alkaid(spec: SignMatrixSpec, hard_dc: int, stages: int) -> str:
     )
 
 
-def simulate(spec: SignMatrixSpec, verilog: str, stages: int) -> None:
-    """Stop unless the Verilog gives W x."""
-    unit = SignMatrix(spec, stages)
+def simulate(unit: SignMatrix, verilog: str) -> None:
+    """Stop unless the Verilog does what the unit does."""
     vectors = unit_vectors(unit, 60, 0)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "peer.v"
         source.write_text(verilog)
         got = run_unit(unit, vectors, verilog=source, folder=Path(folder) / "run", simulator=choose("icarus"))
-    if not np.array_equal(got, spec.compute(**vectors)):
+    if not np.array_equal(got, unit.spec.compute(**vectors)):
         raise UsageError("Verilog of the peer must give W x, which it does not")
 
 
@@ -125,11 +124,12 @@ class Bench:
         """Ours first, then the peers."""
         bits = spec.source.width
         with err.status(f"generating {matrix}, {bits} bits, {stages} stages"):
-            designs = {"ours": emit(SignMatrix(spec, stages, FINAL[effort]), TOP)}
+            unit = SignMatrix(spec, stages, FINAL[effort])
+            designs = {"ours": emit(unit, TOP)}
             if importlib.util.find_spec("alkaid"):
                 for name, hard_dc in SETTINGS.items():
                     designs[name] = alkaid(spec, hard_dc, stages)
-                    simulate(spec, designs[name], stages)
+                    simulate(unit, designs[name])
         for design, verilog in designs.items():
             with err.status(f"{matrix}, {bits} bits, {design}, {effort}"):
                 report = synthesize_text(verilog, TOP, liberty=self._liberty, effort=effort, timeout_s=self._timeout_s)
