@@ -9,9 +9,9 @@ from pathlib import Path
 from model.spec import Datapath, LstmSpec
 from rtl.pointwise import Pointwise
 from rtl.verilog import emit
+from synth.abc_scripts import Effort
 from synth.errors import TimeLimitError
 from synth.flow import synthesize_text
-from synth.plan import Effort
 from synth.report import SynthReport
 
 TOP = "pointwise"

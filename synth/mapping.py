@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from synth import plan
+from synth.abc_scripts import Effort, Script
 from synth.adders import map_adders, simplify_adders
 from synth.errors import SynthError
 from synth.fanout import buffer_fanout
 from synth.liberty import Library
 from synth.netlist import Netlist
-from synth.plan import Goal
 from synth.process import Budget
 from synth.yosys import run_plan
 
@@ -24,12 +24,20 @@ AS_SMALL = 1.01
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A netlist, the name of its file, the file with its registers before mapping, and what a reader should know."""
+    """A netlist, the name of its file, what made it, and what a reader should know.
+
+    ``registers`` is the file with its registers before mapping. ``delay_ps`` is what ABC says, which sees no registers,
+    no adder cells and nothing of the ports; ``mapper_ps`` is what its mapper reckoned with, which knows no loads. None
+    where it does not tell.
+    """
 
     name: str
+    script: Script
     module: dict[str, Any]
     registers: str
     area: float
+    delay_ps: float | None
+    mapper_ps: float | None
     notes: list[str]
 
 
@@ -37,28 +45,43 @@ def map_design(
     verilog: Sequence[Path],
     top: str,
     library: Library,
-    goal: Goal,
+    scripts: Sequence[Script],
     workdir: Path,
     budget: Budget,
     progress: Callable[[str], None],
 ) -> tuple[list[Candidate], dict[str, str]]:
-    """The netlists that may meet the goal best, and the versions of the tools.
+    """What the scripts make, in their order but those with adder cells last, and the versions of the tools.
 
-    One, but for effort balanced three that only timing can choose from: the smallest, the fastest, and that of the
-    least area x delay, by what ABC says of delays.
+    There are none with adder cells where the library has no full adder or the design no use for it.
     Leaves the files of `plan` in `workdir`.  Raises YosysError and SynthError.
     """
-    versions = run_plan(plan.plan(verilog, top, library, goal), workdir, budget, progress)
-    candidates = [_candidate(name, workdir, top, library) for name in plan.mapped(goal)]
-    delays = _delays(candidates, workdir)
-    adders = _with_adders(top, library, workdir, budget, progress) if goal.adder_cells else []
+    gates, adders = ([script for script in scripts if script.adders is kind] for kind in (False, True))
+    said = _said(workdir)
+    versions = run_plan(plan.plan(verilog, top, library, scripts), workdir, budget, progress)
+    found = _candidates(gates, plan.MAPPED, said, workdir, top, library)
+    if adders and _place_adders(top, library, workdir, budget, progress):
+        said = _said(workdir)
+        run_plan(plan.adders_plan(library, adders), workdir, budget, progress)
+        found += _candidates(adders, plan.MAPPED_ADDERS, said, workdir, top, library)
+    return found, versions
+
+
+def choose(
+    candidates: Sequence[Candidate], effort: Effort, workdir: Path, top: str, library: Library
+) -> list[Candidate]:
+    """The one that meets an effort best.
+
+    For balanced three that only timing can choose from: the smallest, the fastest, and that of the least area x delay,
+    by what ABC says of delays.
+    """
+    gates = [candidate for candidate in candidates if not candidate.script.adders]
     best = {
-        "area": lambda: _smallest([*candidates, *adders], workdir, top, library),
-        "speed": lambda: _fast(candidates, delays, goal.delay_ps),
-        "balanced": lambda: min(candidates, key=lambda each: each.area * delays.get(each.name, 1.0)),
+        "area": lambda: _smallest(candidates, workdir, top, library),
+        "speed": lambda: min(gates, key=lambda each: each.delay_ps or each.area),
+        "balanced": lambda: min(gates, key=lambda each: each.area * (each.delay_ps or 1.0)),
     }
-    efforts = best if goal.effort == "balanced" else (goal.effort,)
-    return [best[effort]() for effort in efforts], versions
+    efforts = best if effort == "balanced" else (effort,)
+    return [best[each]() for each in efforts]
 
 
 def write_netlist(
@@ -80,38 +103,46 @@ def scratch(workdir: Path) -> list[Path]:
     return [path for name in names for path in workdir.glob(f"{name}.json")]
 
 
-def _with_adders(
-    top: str, library: Library, workdir: Path, budget: Budget, progress: Callable[[str], None]
-) -> list[Candidate]:
-    """The netlists with full-adder cells; none if there is nothing that they could do."""
+def _place_adders(top: str, library: Library, workdir: Path, budget: Budget, progress: Callable[[str], None]) -> bool:
+    """Turn the adders of plan.ADDERS into cells of the library; False if there is nothing that they could do."""
     if library.full_adder is None:
-        return []
+        return False
     module = _load(workdir, plan.ADDERS, top)
     while simplify_adders(module):
         _save(workdir, plan.ADDERS, top, module)
         run_plan(plan.clean_plan(library), workdir, budget, progress)
         module = _load(workdir, plan.ADDERS, top)
     if not map_adders(module, library.full_adder):
-        return []
+        return False
     _save(workdir, plan.ADDERS, top, module)
-    run_plan(plan.adders_plan(library), workdir, budget, progress)
-    return [_candidate(name, workdir, top, library) for name in plan.ALL_MAPPED_ADDERS]
+    return True
 
 
-def _delays(candidates: Sequence[Candidate], workdir: Path) -> dict[str, float]:
-    """What ABC says of each, in ps; it leaves registers and ports out, alike for all.  Nothing if it says it not."""
-    said = re.findall(r"\bDelay = *([\d.]+) ps", (workdir / "yosys.log").read_text())[-len(candidates) :]
-    if len(said) != len(candidates):
-        return {}
-    return {candidate.name: float(ps) for candidate, ps in zip(candidates, said, strict=True)}
+def _said(workdir: Path) -> int:
+    """How much there is in the log of Yosys."""
+    log = workdir / "yosys.log"
+    return len(log.read_text()) if log.exists() else 0
 
 
-def _fast(candidates: Sequence[Candidate], delays: dict[str, float], limit_ps: float | None) -> Candidate:
-    """The fastest, or the smallest that takes no longer than the limit."""
-    meeting = [each for each in candidates if limit_ps is not None and delays.get(each.name, math.inf) <= limit_ps]
-    if meeting or not delays:
-        return min(meeting or candidates, key=lambda each: each.area)
-    return min(candidates, key=lambda each: delays[each.name])
+def _candidates(
+    scripts: Sequence[Script], kind: str, said: int, workdir: Path, top: str, library: Library
+) -> list[Candidate]:
+    """The netlists `kind` of the scripts, with the delays that the log has after its first `said` characters."""
+    delays = _delays((workdir / "yosys.log").read_text()[said:], len(scripts))
+    return [
+        _candidate(plan.name(kind, number), script, *found, workdir, top, library)
+        for number, (script, found) in enumerate(zip(scripts, delays, strict=True))
+    ]
+
+
+def _delays(log: str, count: int) -> list[tuple[float | None, float | None]]:
+    """What ABC says of each of `count` netlists, and what its mapper reckoned with, in ps; None if it says it not."""
+    *parts, _ = re.split(r"\bDelay = *([\d.]+) ps", log)
+    said = list(zip(parts[::2], parts[1::2], strict=True))
+    if len(said) != count:
+        return [(None, None)] * count
+    mappers = [re.findall(r"\bAreaFlow : Delay = *([\d.]+)", before) for before, _ in said]
+    return [(float(ps), float(found[-1]) if found else None) for (_, ps), found in zip(said, mappers, strict=True)]
 
 
 def _smallest(candidates: Sequence[Candidate], workdir: Path, top: str, library: Library) -> Candidate:
@@ -132,10 +163,17 @@ def _smallest(candidates: Sequence[Candidate], workdir: Path, top: str, library:
     return min(fitting, key=lambda candidate: (levels(candidate), candidate.area))
 
 
-def _candidate(name: str, workdir: Path, top: str, library: Library) -> Candidate:
+def _candidate(
+    name: str,
+    script: Script,
+    delay_ps: float | None,
+    mapper_ps: float | None,
+    workdir: Path,
+    top: str,
+    library: Library,
+) -> Candidate:
     module, notes, registers = _load(workdir, name, top), [], plan.registers(plan.MAPPED)
-    adders = name in plan.ALL_MAPPED_ADDERS
-    if adders:
+    if script.adders:
         assert library.full_adder is not None
         registers = plan.registers(plan.MAPPED_ADDERS)
         notes = [f"Full adders are mapped onto {library.full_adder.cell}, which makes the netlist smaller."]
@@ -143,10 +181,19 @@ def _candidate(name: str, workdir: Path, top: str, library: Library) -> Candidat
         if cell["type"] not in library.cells:
             raise SynthError(f"Cells of the design must be in library {library.name!r}, not {cell['type']!r}")
     # ABC knows no cell that drives an input of its logic: a register may be left with any number of readers.
-    if buffers := buffer_fanout(module, library, overloaded=not adders):
+    if buffers := buffer_fanout(module, library, overloaded=not script.adders):
         notes.append(f"Nets that many cells read have {buffers:,} buffers more than ABC gave them.")
     area = math.fsum(library.cells[cell["type"]].area for cell in module["cells"].values())
-    return Candidate(name=name, module=module, registers=registers, area=round(area, 6), notes=notes)
+    return Candidate(
+        name=name,
+        script=script,
+        module=module,
+        registers=registers,
+        area=round(area, 6),
+        delay_ps=delay_ps,
+        mapper_ps=mapper_ps,
+        notes=notes,
+    )
 
 
 def _load(workdir: Path, name: str, top: str) -> dict[str, Any]:

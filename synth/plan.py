@@ -1,60 +1,12 @@
-"""The Yosys commands of each step from Verilog to netlists, and the scripts of ABC."""
+"""The Yosys commands of each step from Verilog to netlists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
+from synth.abc_scripts import Script
 from synth.liberty import Library
 
-Effort = Literal["area", "balanced", "speed"]
-
-# What ABC does.  `ifraig` with a bound on conflicts finds the logic that rows of a weight matrix share; ABC's
-# own default (`&fraig -x`) can hang on such a matrix.
-#
-# area:  rewrite for fewer nodes or not at all (adders map best as they were written), map for area.  On weight
-#        matrices `amap` gives a tenth less than ABC's other mappers (`map -a`, `&nf`), on a single adder tree about
-#        the same.  Buffered and resized for loads: a whole network got 3 times faster and no larger by it, because
-#        enables drive hundreds of registers.
-# balanced: those of area and of speed; choices, mapped for area with an eye on delay (`amap -Q`) and for delay.  On a
-#        weight matrix of 2-bit inputs area x delay is 36 or 33 (1000 um2 ns) with these, 39 with the best of area.
-# speed: two ways to few levels, by sums of products of any inputs (`if -g`) and by look-up tables that the late
-#        inputs of a path come last in (`speedup`); then choices (`dch`), mapped for delay, buffered and resized.
-#        Neither is the better one on all adders.
-# For a delay asked for, the scripts of balanced and speed and two mixtures of those of speed, resized for that delay:
-#        which is the smallest is a matter of luck, by a fifth of the area on a popcount.
-_RESYN = "balance; rewrite; refactor; balance; rewrite; rewrite -z; balance; refactor -z; rewrite -z; balance"
-_AREA = "strash; ifraig -C 100; dc2; amap -m"
-_SPEEDUP = "strash; ifraig -C 100; if -K 6 -g; dch; if -K 6; speedup"
-_MAP: dict[Effort, Sequence[str]] = {
-    "area": [
-        _AREA,
-        "strash; ifraig -C 100; amap -m",
-        f"strash; ifraig -C 100; {_RESYN}; dch; amap -m",
-    ],
-    "balanced": [
-        "strash; ifraig -C 100; dch -f; amap -m -Q 0.5",
-        "strash; ifraig -C 100; dch -f; map -B 0.9",
-    ],
-    "speed": [
-        f"strash; ifraig -C 100; {_RESYN}; if -g; strash; dch; map -B 0.9",
-        f"{_SPEEDUP}; strash; dch -f; map -B 0.9",
-    ],
-}
-_FOR_DELAY = [
-    _AREA,
-    *_MAP["balanced"],
-    *_MAP["speed"],
-    f"{_SPEEDUP}; strash; if -g; strash; dch -f; map -B 0.9",
-    f"{_SPEEDUP}; if -K 6; speedup; strash; dch; map -B 0.9",
-]
-# Between adder cells, which ABC does not see, there is little to restructure and nothing to gain from larger gates.
-# On sums `&nf` is the smaller, on a whole network `amap`; without `dc2` a look-ahead beside the adders stays one.
-_MAP_ADDERS = (
-    "strash; ifraig -C 100; dch -f; &get -n; &nf; &put; topo; buffer -c; topo; dnsize",
-    "strash; ifraig -C 100; dc2; amap -m; topo; buffer -c; topo; upsize; dnsize",
-    "strash; ifraig -C 100; amap -m; topo; buffer -c; topo; dnsize",
-)
 # For counting levels, whatever the effort and the library: choices, then the mapping with the fewest levels.
 # The rewriting of `speed` is no use here, it makes few levels of ANDs and breaks up XORs on the way.
 _LEVELS = "version; strash; ifraig -C 100; dch -f; map"
@@ -64,28 +16,6 @@ SOURCE = "source"
 ADDERS = "adders"
 MAPPED = "mapped"
 MAPPED_ADDERS = "mapped_adders"
-ALL_MAPPED_ADDERS = tuple(f"{MAPPED_ADDERS}_{n}" for n in range(len(_MAP_ADDERS)))
-
-
-def _scripts(goal: "Goal") -> list[str]:
-    limit = "" if goal.delay_ps is None else f" -D {goal.delay_ps}"
-    fit = f"topo; buffer -c; topo; upsize{limit}; dnsize{limit}; stime"
-    efforts = get_args(Effort) if goal.effort == "balanced" else (goal.effort,)
-    scripts = [script for effort in efforts for script in _MAP[effort]] if goal.delay_ps is None else _FOR_DELAY
-    return [f"{script}; {fit}" for script in scripts]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Goal:
-    """What a netlist is to be: as `effort` says; of effort speed with `delay_ps`, the smallest with that delay."""
-
-    effort: Effort
-    delay_ps: int | None = None
-
-    @property
-    def adder_cells(self) -> bool:
-        """Whether adders may become cells of the library, which are small and not fast."""
-        return self.effort != "speed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,18 +38,18 @@ def registers(name: str) -> str:
     return f"{name}_registers"
 
 
-def mapped(goal: Goal) -> list[str]:
-    """The netlists that `plan` makes of gates only, to choose from."""
-    return [f"{MAPPED}_{number}" for number in range(len(_scripts(goal)))]
+def name(kind: str, number: int) -> str:
+    """Netlist of the script of that number among those for adders, or not: `kind` is MAPPED_ADDERS or MAPPED."""
+    return f"{kind}_{number}"
 
 
-def plan(verilog: Sequence[Path], top: str, library: Library, goal: Goal) -> list[Step]:
+def plan(verilog: Sequence[Path], top: str, library: Library, scripts: Sequence[Script]) -> list[Step]:
     """All steps from Verilog to the netlists on gates, as NAME.json in the current folder.
 
-    SOURCE: the Verilog as read, on gates, nothing optimized.  DEPTH: on two-input gates.  `mapped(goal)`: on the
-    cells of the library, by one script of ABC each.  ADDERS, but for speed, where the library has a full-adder
-    cell: not mapped yet, with a cell `full_adder`, `half_adder` or `$fa` wherever the source has an instance of the
-    first two; in a design without any full adder, wherever the logic has one.
+    SOURCE: the Verilog as read, on gates, nothing optimized.  DEPTH: on two-input gates.  MAPPED: on the cells of the
+    library, one for each script without adders.  ADDERS, where some script is for them and the library has a
+    full-adder cell: not mapped yet, with a cell `full_adder`, `half_adder` or `$fa` wherever the source has an
+    instance of the first two; in a design without any full adder, wherever the logic has one.
     """
     dissolve = [*(f"setattr -mod -unset keep_hierarchy @{name}" for name in _ADDERS), "flatten -noscopeinfo"]
     steps = [
@@ -175,8 +105,8 @@ def plan(verilog: Sequence[Path], top: str, library: Library, goal: Goal) -> lis
             commands=[f"abc -g gates -script +{_abc(_LEVELS)}", "opt_clean", _json(DEPTH)],
         ),
         *(
-            Step(doing=MAPPING, commands=["design -load ready", *_map(library, script, name)])
-            for name, script in zip(mapped(goal), _scripts(goal), strict=True)
+            Step(doing=MAPPING, commands=["design -load ready", *_map(library, script, name(MAPPED, number))])
+            for number, script in enumerate(script for script in scripts if not script.adders)
         ),
         Step(
             doing="writing the source as gates",
@@ -191,7 +121,7 @@ def plan(verilog: Sequence[Path], top: str, library: Library, goal: Goal) -> lis
             ],
         ),
     ]
-    if goal.adder_cells and library.full_adder is not None:
+    if any(script.adders for script in scripts) and library.full_adder is not None:
         looking = [
             "design -load adders",
             f"select -set plain {top} {top}/t:full_adder %m %d",
@@ -208,12 +138,12 @@ def clean_plan(library: Library) -> list[Step]:
     return [Step(doing="optimizing", commands=[*_read(library, ADDERS), *_FINISH, *_write_adders()])]
 
 
-def adders_plan(library: Library) -> list[Step]:
-    """From ADDERS, with adders as cells of the library, to the netlists ALL_MAPPED_ADDERS."""
+def adders_plan(library: Library, scripts: Sequence[Script]) -> list[Step]:
+    """From ADDERS, with adders as cells of the library, to a netlist MAPPED_ADDERS for each script."""
     read = _read(library, ADDERS)
     commands = [*read, _json(registers(MAPPED_ADDERS)), "design -reset"]
-    for script, name in zip(_MAP_ADDERS, ALL_MAPPED_ADDERS, strict=True):
-        commands += [*read, *_map(library, script, name), "design -reset"]
+    for number, script in enumerate(scripts):
+        commands += [*read, *_map(library, script, name(MAPPED_ADDERS, number)), "design -reset"]
     return [Step(doing=MAPPING_ADDERS, commands=commands)]
 
 
@@ -250,13 +180,13 @@ def _flip_flops(library: Library) -> str:
     return "select -assert-none t:$_*DFF*_"
 
 
-def _map(library: Library, script: str, name: str) -> list[str]:
+def _map(library: Library, script: Script, name: str) -> list[str]:
     liberty = library.path.name
     has_flip_flop = any(cell.flip_flop for cell in library.cells.values())
     return [
         # First, because the inverters that it may need are for ABC to map.
         *([f"dfflibmap -map-only -liberty {liberty}"] if has_flip_flop else []),
-        f"abc -liberty {liberty} -script +{_abc(script)}",
+        f"abc -liberty {liberty} -script +{_abc(script.text)}",
         "setundef -zero",
         # Single bits only: OpenSTA 2.0.17 rejects concatenations on the left of an assign.
         "splitnets -ports",

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
-from synth.plan import Effort
+from synth.abc_scripts import Effort
 
 AreaUnit = Literal["um2", "NAND2 equivalents"]
 DelayUnit = Literal["ns", "gate delays"]

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from synth import plan
+from synth import plan, search
+from synth.abc_scripts import Effort
 from synth.flow import SynthError, find_liberty, synthesize
 from synth.liberty import GENERIC, load_library
-from synth.plan import Effort
+from synth.netlist import Netlist
 from synth.sta import find_sta
 from synth.yosys import YosysError
 from tests.synth import designs
@@ -121,8 +122,9 @@ def test_speed_is_faster_and_area_smaller(tmp_path: Path) -> None:
 
 @needs_osu
 @needs_sta
-def test_the_smallest_netlist_for_a_delay(tmp_path: Path) -> None:
+def test_the_smallest_netlist_for_a_delay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A loose delay is met by effort area, one between costs less than effort speed, an impossible one is said."""
+    monkeypatch.setattr(search, "ROUNDS", 3)
     verilog = write(tmp_path, designs.MULTIPLIER.replace("15:0", "7:0").replace("31:0", "15:0"))
     area, speed = (synthesize([verilog], "top", liberty=OSU, effort=effort) for effort in ("area", "speed"))
     assert area.delay is not None
@@ -130,15 +132,30 @@ def test_the_smallest_netlist_for_a_delay(tmp_path: Path) -> None:
     loose = synthesize([verilog], "top", liberty=OSU, delay=area.delay + 1)
     assert (loose.area, loose.delay) == (area.area, area.delay)
     asked = (area.delay + speed.delay) / 2
-    between = synthesize([verilog], "top", liberty=OSU, delay=asked)
+    between = synthesize([verilog], "top", liberty=OSU, delay=asked, workdir=tmp_path / "work")
+    assert Netlist(tmp_path / "work" / "netlist.json", "top").counts() == between.cells
     assert between.delay is not None
     assert between.delay <= asked
     assert area.area < between.area < speed.area
+    # Not the netlist of effort speed with smaller gates: the mapper was asked for less.
+    assert between.area * between.delay < speed.area * speed.delay
     assert f"Mapped for a delay of at most {asked:g} ns." in between.notes
     missed = synthesize([verilog], "top", liberty=OSU, delay=speed.delay / 10)
     assert missed.delay is not None
     assert missed.delay <= speed.delay
     assert f"No netlist of {speed.delay / 10:g} ns was found; this is the fastest." in missed.notes
+
+
+@needs_osu
+@needs_sta
+def test_adder_cells_where_the_delay_leaves_time_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "ROUNDS", 1)
+    verilog = write(tmp_path, designs.MULTIPLIER.replace("15:0", "7:0").replace("31:0", "15:0"))
+    area = synthesize([verilog], "top", liberty=OSU)
+    assert area.delay is not None
+    little_less = synthesize([verilog], "top", liberty=OSU, delay=0.98 * area.delay)
+    assert "FAX1" in little_less.cells
+    assert any("FAX1" in note for note in little_less.notes)
 
 
 @needs_osu

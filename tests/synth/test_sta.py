@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from synth import sta
+from synth.abc_scripts import Effort
 from synth.errors import SynthError
 from synth.flow import synthesize
 from synth.liberty import GENERIC
 from synth.netlist import Netlist
-from synth.plan import Effort
 from tests.synth import designs
 from tests.synth.designs import write
 
