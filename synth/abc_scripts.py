@@ -17,6 +17,7 @@ Effort = Literal["area", "balanced", "speed"]
 # speed: two ways to few levels, by sums of products of any inputs (`if -g`) and by look-up tables that the late
 #        inputs of a path come last in (`speedup`); then choices (`dch`), mapped for delay, buffered and resized.
 #        Neither is the better one on all adders.
+# -v: it says the delay that it reckons with.
 _MAP_FAST = "map -B 0.9 -v"
 _RESYN = "balance; rewrite; refactor; balance; rewrite; rewrite -z; balance; refactor -z; rewrite -z; balance"
 _AREA = "strash; ifraig -C 100; dc2; amap -m"
@@ -39,7 +40,7 @@ _CORES: dict[Effort, list[str]] = {
 class Script:
     """A script of ABC, and what it is asked for.
 
-    mapper_ps, sizing_ps: delays, of `map` by its own reckoning and of the sizing; 0 for the least.
+    mapper_ps, sizing_ps: delays, of `map` by its own reckoning, if the core has it, and of the sizing; 0 for the least.
     adders: between adder cells, which it does not see.  upsize: whether gates may become larger.
     """
 
@@ -59,8 +60,8 @@ class Script:
         return f"{core}; topo; buffer -c; topo; {upsize}dnsize{sizing}; stime"
 
 
-# Between adder cells there is little to restructure and nothing to gain from larger gates. On sums `&nf` is the
-# smaller, on a whole network `amap`; without `dc2` a look-ahead beside the adders stays one.
+# Between adder cells there is little to restructure. On sums `&nf` is the smaller, on a whole network `amap`; without
+# `dc2` a look-ahead beside the adders stays one.
 _BETWEEN_ADDERS = [
     Script(core="strash; ifraig -C 100; dch -f; &get -n; &nf; &put", adders=True, upsize=False),
     Script(core=_AREA, adders=True),
@@ -79,11 +80,12 @@ def scripts_for_delay() -> list[Script]:
     """What a search for a delay begins with, each for the least.
 
     Which will have the smallest netlist is a matter of luck, by a fifth of the area on a popcount. `map` has only to
-    be asked for a tenth more than its least delay, and it saves a third.
+    be asked for a tenth more than its least delay and saves a sixth (popcount, multiplier) to a third (dot product).
     """
     mixtures = [
         f"{_SPEEDUP}; strash; if -g; strash; dch -f; {_MAP_FAST}",
         f"{_SPEEDUP}; if -K 6; speedup; strash; dch; {_MAP_FAST}",
     ]
     found = [Script(core=core) for core in (_AREA, *_CORES["balanced"], *_CORES["speed"], *mixtures)]
+    # What lies between adder cells is on long paths too: larger gates made a saturating tree a tenth faster.
     return [*found, *(replace(script, upsize=True) for script in _BETWEEN_ADDERS)]

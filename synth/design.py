@@ -1,7 +1,7 @@
 """A design mapped onto the cells of a library, and timed."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,43 +40,41 @@ class Timing:
 class Mapped:
     """A netlist of a design, and what is known of it before it is proven."""
 
-    effort: Effort
     candidate: mapping.Candidate
     tools: dict[str, str]
-    netlist: Netlist
     timing: Timing
 
     @property
     def delay(self) -> float:
-        """ns, of one that was timed."""
-        return self.timing.delay or 0.0
+        """In the unit of the library; of one that was timed."""
+        assert self.timing.delay is not None
+        return self.timing.delay
 
 
 def map_for(design: Design, effort: Effort) -> Mapped:
-    """The netlist in the work folder that meets an effort best.
+    """The netlist that meets an effort best, in the work folder.
 
     Of several that may, the one of the least area x delay, or the last where there is no timing.
     """
     candidates, tools = _map(design, scripts(effort))
     chosen = mapping.choose(candidates, effort, design.workdir, design.top, design.library)
-    found = [_timed(design, effort, candidate, tools) for candidate in chosen]
+    found = [_timed(design, candidate, tools) for candidate in chosen]
     if any(mapped.timing.delay is None for mapped in found):
         return found[-1]
     best = min(found, key=lambda mapped: mapped.candidate.area * mapped.delay)
-    if best is not found[-1]:
-        write(design, best.candidate)
-    return best
+    return best if best is found[-1] else again(design, best)
 
 
-def map_by(design: Design, asked: Sequence[Script]) -> list[Mapped]:
-    """What each script makes, timed; the last one lies in the work folder."""
+def map_by(design: Design, asked: Sequence[Script]) -> Iterator[Mapped]:
+    """What each script makes, timed, in the work folder."""
     candidates, tools = _map(design, asked)
-    return [_timed(design, "speed", candidate, tools) for candidate in candidates]
+    for candidate in candidates:
+        yield _timed(design, candidate, tools)
 
 
-def write(design: Design, candidate: mapping.Candidate) -> None:
-    """Leave a candidate in the work folder, as what is reported."""
-    mapping.write_netlist(candidate, design.top, design.library, design.workdir, design.budget, design.progress)
+def again(design: Design, mapped: Mapped) -> Mapped:
+    """The same, in the work folder after another was."""
+    return _timed(design, mapped.candidate, mapped.tools)
 
 
 def _map(design: Design, asked: Sequence[Script]) -> tuple[list[mapping.Candidate], dict[str, str]]:
@@ -88,11 +86,11 @@ def _map(design: Design, asked: Sequence[Script]) -> tuple[list[mapping.Candidat
         raise SynthError(_sentence(error, design.top, design.library)) from None
 
 
-def _timed(design: Design, effort: Effort, candidate: mapping.Candidate, tools: dict[str, str]) -> Mapped:
+def _timed(design: Design, candidate: mapping.Candidate, tools: dict[str, str]) -> Mapped:
     """A candidate, in the work folder."""
-    write(design, candidate)
+    mapping.write_netlist(candidate, design.top, design.library, design.workdir, design.budget, design.progress)
     netlist = Netlist(design.workdir / "netlist.json", design.top)
-    return Mapped(effort, candidate, tools, netlist, _time(netlist, design, tools))
+    return Mapped(candidate, tools, _time(netlist, design, tools))
 
 
 def _sentence(error: yosys.YosysError, top: str, library: Library) -> str:
@@ -123,7 +121,8 @@ def _time(netlist: Netlist, design: Design, tools: dict[str, str]) -> Timing:
     if registers and (len(clocks) > 1 or clock is None or not re.fullmatch(r"[A-Za-z_]\w*", clock, re.ASCII)):
         note = "There is no delay because not all registers are clocked by the rising edge of one input port."
         return Timing(delay=None, source=None, path=[], note=note)
-    tools["opensta"] = sta.sta_version(program, workdir, budget)
+    if "opensta" not in tools:
+        tools["opensta"] = sta.sta_version(program, workdir, budget)
     timing = sta.time_netlist(
         program, "netlist.v", netlist, design.top, library, clock, workdir, budget, design.progress
     )

@@ -25,7 +25,7 @@ from synth.errors import SynthError
 from synth.liberty import GENERIC, find_liberty, load_library
 from synth.netlist import Gate, Netlist
 from synth.process import Budget
-from synth.report import SynthReport
+from synth.report import Goal, SynthReport
 from synth.search import smallest_within
 
 __all__ = ["Effort", "SynthError", "SynthReport", "find_liberty", "synthesize", "synthesize_text"]
@@ -125,9 +125,9 @@ def _synthesize(
     design = Design([path.resolve() for path in verilog], top, library, liberty is None, workdir, budget, progress)
     try:
         if delay is not None:
-            report = _report(design, *smallest_within(design, delay))
+            report = _report(design, "delay", *smallest_within(design, delay))
         else:
-            report = _report(design, map_for(design, effort))
+            report = _report(design, effort, map_for(design, effort))
     except BaseException:
         # What is broken off, by Ctrl-C too, must not leave a netlist that nobody has proven.
         for kept in ("netlist.v", "netlist.json"):
@@ -141,24 +141,25 @@ def _synthesize(
     return report
 
 
-def _report(design: Design, mapped: Mapped, *notes: str) -> SynthReport:
-    """All there is to say, once the netlist is proven."""
+def _report(design: Design, goal: Goal, mapped: Mapped, *notes: str) -> SynthReport:
+    """All there is to say, once the netlist in the work folder is proven."""
     top, library, workdir, timing = design.top, design.library, design.workdir, mapped.timing
+    netlist = Netlist(workdir / "netlist.json", top)
     depth, _ = Netlist(workdir / f"{plan.DEPTH}.json", top).longest_path(delay=_level, setup=_gate_setup)
     proof = prove_equivalent(top, mapped.candidate.registers, library, workdir, design.budget, design.progress)
     return SynthReport(
         top=top,
         area=mapped.candidate.area,
         area_unit="NAND2 equivalents" if design.generic else "um2",
-        cells=mapped.netlist.counts(),
-        sequential_cells=sum(library.cells[gate.type].sequential for gate in mapped.netlist.gates),
+        cells=netlist.counts(),
+        sequential_cells=sum(library.cells[gate.type].sequential for gate in netlist.gates),
         depth=round(depth),
         delay=timing.delay,
         delay_unit="gate delays" if design.generic else "ns",
         delay_source=timing.source,
         critical_path=[(point.name, point.cell, point.arrival) for point in timing.path],
         library=library.name,
-        effort=mapped.effort,
+        effort=goal,
         tools=mapped.tools,
         seconds=design.budget.elapsed(),
         equivalence=proof,

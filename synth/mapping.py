@@ -69,10 +69,9 @@ def map_design(
 def choose(
     candidates: Sequence[Candidate], effort: Effort, workdir: Path, top: str, library: Library
 ) -> list[Candidate]:
-    """The one that meets an effort best.
+    """Those that may meet an effort best: one, but for balanced up to three that only timing can choose from.
 
-    For balanced three that only timing can choose from: the smallest, the fastest, and that of the least area x delay,
-    by what ABC says of delays.
+    These are the smallest, the fastest, and that of the least area x delay, by what ABC says of delays.
     """
     gates = [candidate for candidate in candidates if not candidate.script.adders]
     best = {
@@ -81,7 +80,7 @@ def choose(
         "balanced": lambda: min(gates, key=lambda each: each.area * (each.delay_ps or 1.0)),
     }
     efforts = best if effort == "balanced" else (effort,)
-    return [best[each]() for each in efforts]
+    return list({found.name: found for each in efforts if (found := best[each]())}.values())
 
 
 def write_netlist(
@@ -130,7 +129,7 @@ def _candidates(
     """The netlists `kind` of the scripts, with the delays that the log has after its first `said` characters."""
     delays = _delays((workdir / "yosys.log").read_text()[said:], len(scripts))
     return [
-        _candidate(plan.name(kind, number), script, *found, workdir, top, library)
+        _candidate(plan.netlist_name(kind, number), script, *found, workdir, top, library)
         for number, (script, found) in enumerate(zip(scripts, delays, strict=True))
     ]
 

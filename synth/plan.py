@@ -38,7 +38,7 @@ def registers(name: str) -> str:
     return f"{name}_registers"
 
 
-def name(kind: str, number: int) -> str:
+def netlist_name(kind: str, number: int) -> str:
     """Netlist of the script of that number among those for adders, or not: `kind` is MAPPED_ADDERS or MAPPED."""
     return f"{kind}_{number}"
 
@@ -105,7 +105,7 @@ def plan(verilog: Sequence[Path], top: str, library: Library, scripts: Sequence[
             commands=[f"abc -g gates -script +{_abc(_LEVELS)}", "opt_clean", _json(DEPTH)],
         ),
         *(
-            Step(doing=MAPPING, commands=["design -load ready", *_map(library, script, name(MAPPED, number))])
+            Step(doing=MAPPING, commands=["design -load ready", *_map(library, script, netlist_name(MAPPED, number))])
             for number, script in enumerate(script for script in scripts if not script.adders)
         ),
         Step(
@@ -143,7 +143,7 @@ def adders_plan(library: Library, scripts: Sequence[Script]) -> list[Step]:
     read = _read(library, ADDERS)
     commands = [*read, _json(registers(MAPPED_ADDERS)), "design -reset"]
     for number, script in enumerate(scripts):
-        commands += [*read, *_map(library, script, name(MAPPED_ADDERS, number)), "design -reset"]
+        commands += [*read, *_map(library, script, netlist_name(MAPPED_ADDERS, number)), "design -reset"]
     return [Step(doing=MAPPING_ADDERS, commands=commands)]
 
 

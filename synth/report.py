@@ -7,6 +7,8 @@ from synth.abc_scripts import Effort
 
 AreaUnit = Literal["um2", "NAND2 equivalents"]
 DelayUnit = Literal["ns", "gate delays"]
+#: "delay": the smallest of at most a delay.
+Goal = Effort | Literal["delay"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,7 @@ class SynthReport:
     delay: longest path between ports and registers, in `delay_unit`: for one between registers the smallest
         clock period, from the clock edge through the first register up to the setup time of the second.  None
         if nothing could tell, then `delay_source` is None too and `note` says why.
+    effort: what it was mapped for.
     critical_path: that path as (point, cell type, arrival), start to end.  A point has the name that the
         source has for the net, otherwise cell and pin of the netlist.
     tools: version of each tool that was run.  seconds: wall-clock time of the run that made the netlist.
@@ -40,7 +43,7 @@ class SynthReport:
     delay_source: str | None
     critical_path: list[tuple[str, str, float]]
     library: str
-    effort: Effort
+    effort: Goal
     tools: dict[str, str]
     seconds: float
     equivalence: str

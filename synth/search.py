@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from synth.abc_scripts import Script, scripts_for_delay
-from synth.design import Design, Mapped, map_by, map_for, write
+from synth.abc_scripts import Script, scripts, scripts_for_delay
+from synth.design import Design, Mapped, again, map_by
 from synth.errors import SynthError
 
 #: Times that each script maps for the delay asked, and how much longer its mapper may take after it has met it.
@@ -11,52 +11,65 @@ ROUNDS, LONGER = 7, 1.03
 
 
 def smallest_within(design: Design, delay: float) -> tuple[Mapped, str]:
-    """The smallest netlist that OpenSTA finds fast enough, else the fastest; and what to say of it.  delay: ns.
+    """The smallest netlist that OpenSTA finds fast enough, in the work folder, else the fastest; and what to say of it.
 
-    That of effort area, if it is fast enough. Else each script of ABC maps for its least delay, and, if that is soon
-    enough, for as much longer as it may take by that; gates are sized for the delay that was asked, less what ABC does
-    not know (registers, adder cells, slow edges at ports).  Raises SynthError for a design that cannot be timed.
+    delay: ns.
+    The smallest by the scripts of effort area, if it is fast enough. Else each script of ABC maps for its least delay,
+    and, if that is soon enough, for as much longer as it may take by that; gates are sized for the delay that was
+    asked, less what ABC does not know (registers, adder cells, slow edges at ports). Half of the time is left for the
+    proof.  Raises SynthError for a design that cannot be timed.
     """
-
-    def cost(mapped: Mapped) -> tuple[bool, float]:
-        late = mapped.delay > delay
-        return late, mapped.delay if late else mapped.candidate.area
-
-    best = map_for(design, "area")
-    if best.timing.delay is None:
-        raise SynthError(f"Delay must be left out for this design. {best.timing.note}")
+    best, asked = _begin(design, delay)
+    tried, seen, longest = set[Script](), set[tuple[str, bool, float, float]](), 0.0
+    for _ in range(1 + ROUNDS):
+        if not asked or design.budget.left() < longest + design.budget.limit_s / 2:
+            break
+        started, tried, nexts = design.budget.elapsed(), tried | set(asked), []
+        for mapped in map_by(design, asked):
+            best = min(best, mapped, key=lambda each: _cost(each, delay))
+            if _key(mapped) not in seen:
+                nexts.append(_next(mapped, delay))
+            if mapped.delay <= delay:
+                seen.add(_key(mapped))
+        asked = [script for script in nexts if script and script not in tried]
+        longest = max(longest, design.budget.elapsed() - started)
     if best.delay > delay:
-        asked, seen = scripts_for_delay(), set[tuple[str, bool, float, float]]()
-        for _ in range(1 + ROUNDS):
-            found = map_by(design, asked)
-            best = min((best, *found), key=cost)
-            asked = [_next(each, delay) for each in found if not (_hopeless(each, delay) or _key(each) in seen)]
-            seen |= {_key(each) for each in found if each.delay <= delay}
-            if not asked:
-                break
-    write(design, best.candidate)
-    if best.delay > delay:
-        return best, f"No netlist of {delay:g} ns was found; this is the fastest."
-    return best, f"Mapped for a delay of at most {delay:g} ns."
+        return again(design, best), f"No netlist of {delay:g} ns was found; this is the fastest."
+    return again(design, best), f"Mapped for a delay of at most {delay:g} ns."
 
 
-def _hopeless(mapped: Mapped, delay: float) -> bool:
-    """Whether its script was asked for the least, and is late."""
-    return mapped.delay > delay and not mapped.candidate.script.sizing_ps
+def _begin(design: Design, delay: float) -> tuple[Mapped, list[Script]]:
+    """The best by the scripts of effort area, and those to go on with: none if the smallest is fast enough."""
+    found = list(map_by(design, scripts("area")))
+    if found[-1].timing.delay is None:
+        raise SynthError(f"Delay must be left out for this design. {found[-1].timing.note}")
+    smallest = min(found, key=lambda each: each.candidate.area)
+    best = min(found, key=lambda each: _cost(each, delay))
+    return best, scripts_for_delay() if smallest.delay > delay else []
+
+
+def _cost(mapped: Mapped, delay: float) -> tuple[bool, float]:
+    """Those fast enough come first, by area, then the others, by delay."""
+    late = mapped.delay > delay
+    return late, mapped.delay if late else mapped.candidate.area
 
 
 def _key(mapped: Mapped) -> tuple[str, bool, float, float]:
-    """What tells a netlist from others: of one that comes again, asked for more time, no smaller one is to be had."""
-    return mapped.candidate.script.core, mapped.candidate.script.adders, mapped.candidate.area, mapped.delay
+    """What tells a netlist from others; the script of one that comes again, asked for more time, is left alone."""
+    candidate = mapped.candidate
+    return candidate.script.core, candidate.script.adders, candidate.area, mapped.delay
 
 
-def _next(mapped: Mapped, delay: float) -> Script:
-    """The script that made this, asked for what may bring it closer to a delay in ns."""
+def _next(mapped: Mapped, delay: float) -> Script | None:
+    """The script that made this, asked for what may bring it closer to a delay in ns; None if nothing may."""
     candidate, took, limit = mapped.candidate, 1000 * mapped.delay, 1000 * delay
-    script, abc = candidate.script, candidate.delay_ps or 0.0
+    script, abc = candidate.script, candidate.delay_ps
+    if abc is None or (took > limit and not script.sizing_ps):
+        # There is nothing to go by, or it is late although it was asked for the least.
+        return None
     mapper = script.mapper_ps or candidate.mapper_ps or 0.0
     if not script.sizing_ps or (took > limit and abc > script.sizing_ps):
-        # It has been sized as far as it goes.
+        # Sizing cannot do more than this, so it is for the mapper.
         mapper *= limit / took
     elif took <= limit:
         mapper *= LONGER
