@@ -42,7 +42,7 @@ class Line:
     matrix: str
     bits: int
     design: str
-    effort: Effort
+    effort: str
     stages: int
     area: float
     delay: float
@@ -120,19 +120,24 @@ class Bench:
     def __init__(self, liberty: Path, timeout_s: float) -> None:
         self._liberty, self._timeout_s = liberty, timeout_s
 
-    def lines(self, matrix: str, spec: SignMatrixSpec, effort: Effort, stages: int) -> Iterator[Line]:
-        """Ours first, then the peers."""
+    def lines(
+        self, matrix: str, spec: SignMatrixSpec, goal: Effort | float, stages: int, peers: bool
+    ) -> Iterator[Line]:
+        """Ours first, then the peers; for an effort, or a delay in ns."""
         bits = spec.source.width
+        effort, wanted = (
+            (goal, {"effort": goal}) if isinstance(goal, str) else (f"at most {goal:g} ns", {"delay": goal})
+        )
         with err.status(f"generating {matrix}, {bits} bits, {stages} stages"):
-            unit = SignMatrix(spec, stages, FINAL[effort])
+            unit = SignMatrix(spec, stages, FINAL[goal] if isinstance(goal, str) else "small")
             designs = {"ours": emit(unit, TOP)}
-            if importlib.util.find_spec("alkaid"):
+            if peers:
                 for name, hard_dc in SETTINGS.items():
                     designs[name] = alkaid(spec, hard_dc, stages)
                     simulate(unit, designs[name])
         for design, verilog in designs.items():
             with err.status(f"{matrix}, {bits} bits, {design}, {effort}"):
-                report = synthesize_text(verilog, TOP, liberty=self._liberty, effort=effort, timeout_s=self._timeout_s)
+                report = synthesize_text(verilog, TOP, liberty=self._liberty, timeout_s=self._timeout_s, **wanted)
             line = Line(
                 matrix=matrix,
                 bits=bits,
@@ -160,13 +165,16 @@ def main(
     bits: Annotated[list[int] | None, typer.Option(help="Bits of an input; 1, 2, 4 and 8 if not given.")] = None,
     matrix: Annotated[list[str] | None, typer.Option(help="random 0, random 1, random 2, trained; else all.")] = None,
     effort: Annotated[list[str] | None, typer.Option(help="area, balanced, speed; else all.")] = None,
+    delay: Annotated[list[float] | None, typer.Option(help="ns: the smallest of at most that, not an effort.")] = None,
+    ours: Annotated[bool, typer.Option("--ours", help="Without alkaid.")] = False,
     stages: Annotated[list[int] | None, typer.Option(help="Ranks of pipeline registers; 0 if not given.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds for one synthesis.")] = 3000,
     json: Json = False,
 ) -> None:
     """Measure our matrices and alkaid's, and print a table."""
     library = library_of(liberty)
-    if not importlib.util.find_spec("alkaid"):
+    peers = bool(importlib.util.find_spec("alkaid")) and not ours
+    if not peers and not ours:
         err.print("alkaid is not installed, so only our units are measured; to install it type: pip install alkaid")
     found = matrices()
     for name in matrix or ():
@@ -178,12 +186,12 @@ def main(
     bench, lines = Bench(library, timeout), []
     for width in bits or (1, 2, 4, 8):
         for name in matrix or found:
-            for kind in effort or FINAL:
+            for goal in (*(effort or ()), *(delay or ())) or FINAL:
                 for ranks in stages or (0,):
                     spec = SignMatrixSpec.of(found[name], Format(width, 0, signed=False))
-                    lines += bench.lines(name, spec, kind, ranks)  # type: ignore[arg-type]
+                    lines += bench.lines(name, spec, goal, ranks, peers)  # type: ignore[arg-type]
     if json:
-        peer = importlib.metadata.version("alkaid") if importlib.util.find_spec("alkaid") else None
+        peer = importlib.metadata.version("alkaid") if peers else None
         return emit_json({"alkaid": peer, "lines": [asdict(line) for line in lines]})
     heads = ("matrix", "bits", "design", "effort", "stages", "area", "delay", "area x delay", "ours / peer")
     out.print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", soft_wrap=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import typer
 
 from scripts import bench_datapath, bench_nonuniform, bench_rtl, bench_sign_matrix
 from scripts.console import UsageError, delay_of, library_of
-from synth.flow import synthesize_text
+from synth.flow import find_liberty, synthesize_text
 from synth.liberty import GENERIC
+from synth.sta import INSTALL, find_sta
 
 
 @pytest.mark.parametrize("benchmark", [bench_datapath, bench_nonuniform, bench_rtl, bench_sign_matrix])
@@ -25,6 +28,19 @@ def test_without_a_liberty_file_nothing_is_measured(
     assert (
         "A Liberty file must be given with --liberty, because OSU 0.18 um is not installed" in capsys.readouterr().err
     )
+
+
+@pytest.mark.skipif(find_liberty() is None, reason="OSU 0.18 um is not installed")
+@pytest.mark.skipif(find_sta() is None, reason=f"OpenSTA is not installed ({INSTALL})")
+def test_our_sign_matrix_for_a_delay(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    matrix = np.random.default_rng(0).choice([-1, 1], (4, 6))
+    monkeypatch.setattr(bench_sign_matrix, "matrices", lambda: {"small": matrix})
+    bench_sign_matrix.main(bits=[1], delay=[5.0], ours=True, json=True)
+    found = json.loads(capsys.readouterr().out)
+    (line,) = found["lines"]
+    assert found["alkaid"] is None
+    assert (line["design"], line["effort"], line["stages"]) == ("ours", "at most 5 ns", 0)
+    assert line["delay"] <= 5
 
 
 def test_the_library_that_is_given_comes_before_the_one_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
