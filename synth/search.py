@@ -5,6 +5,7 @@ from dataclasses import replace
 from synth.abc_scripts import Script, scripts, scripts_for_delay
 from synth.design import Design, Mapped, again, map_by
 from synth.errors import SynthError
+from synth.mapping import choose
 
 #: Times that each script maps for the delay asked, and how much longer its mapper may take after it has met it.
 ROUNDS, LONGER = 7, 1.03
@@ -14,24 +15,24 @@ def smallest_within(design: Design, delay: float) -> tuple[Mapped, str]:
     """The smallest netlist that OpenSTA finds fast enough, in the work folder, else the fastest; and what to say of it.
 
     delay: ns.
-    The smallest by the scripts of effort area, if it is fast enough. Else each script of ABC maps for its least delay,
+    That of effort area, if it is fast enough. Else each script of ABC maps for its least delay,
     and, if that is soon enough, for as much longer as it may take by that; gates are sized for the delay that was
     asked, less what ABC does not know (registers, adder cells, slow edges at ports). Half of the time is left for the
     proof.  Raises SynthError for a design that cannot be timed.
     """
     best, asked = _begin(design, delay)
-    tried, seen, longest = set[Script](), set[tuple[str, bool, float, float]](), 0.0
+    seen, longest = set[tuple[str, bool, float, float]](), 0.0
     for _ in range(1 + ROUNDS):
         if not asked or design.budget.left() < longest + design.budget.limit_s / 2:
             break
-        started, tried, nexts = design.budget.elapsed(), tried | set(asked), []
+        started, nexts = design.budget.elapsed(), []
         for mapped in map_by(design, asked):
             best = min(best, mapped, key=lambda each: _cost(each, delay))
             if _key(mapped) not in seen:
                 nexts.append(_next(mapped, delay))
             if mapped.delay <= delay:
                 seen.add(_key(mapped))
-        asked = [script for script in nexts if script and script not in tried]
+        asked = [script for script in nexts if script]
         longest = max(longest, design.budget.elapsed() - started)
     if best.delay > delay:
         return again(design, best), f"No netlist of {delay:g} ns was found; this is the fastest."
@@ -39,13 +40,15 @@ def smallest_within(design: Design, delay: float) -> tuple[Mapped, str]:
 
 
 def _begin(design: Design, delay: float) -> tuple[Mapped, list[Script]]:
-    """The best by the scripts of effort area, and those to go on with: none if the smallest is fast enough."""
+    """The netlist of effort area, if it is fast enough; else the best by its scripts, and those to go on with."""
     found = list(map_by(design, scripts("area")))
     if found[-1].timing.delay is None:
         raise SynthError(f"Delay must be left out for this design. {found[-1].timing.note}")
-    smallest = min(found, key=lambda each: each.candidate.area)
-    best = min(found, key=lambda each: _cost(each, delay))
-    return best, scripts_for_delay() if smallest.delay > delay else []
+    (chosen,) = choose([each.candidate for each in found], "area", design.workdir, design.top, design.library)
+    area = next(each for each in found if each.candidate is chosen)
+    if area.delay <= delay:
+        return area, []
+    return min(found, key=lambda each: _cost(each, delay)), scripts_for_delay()
 
 
 def _cost(mapped: Mapped, delay: float) -> tuple[bool, float]:
@@ -73,4 +76,5 @@ def _next(mapped: Mapped, delay: float) -> Script | None:
         mapper *= limit / took
     elif took <= limit:
         mapper *= LONGER
-    return replace(script, mapper_ps=round(mapper), sizing_ps=max(1, round(limit - (took - abc))))
+    asked = replace(script, mapper_ps=round(mapper), sizing_ps=max(1, round(limit - (took - abc))))
+    return asked if asked != script else None
