@@ -19,7 +19,7 @@ from rtl.mlb_dot import MlbDot
 from rtl.popcount import Popcount
 from rtl.unit import Unit
 from rtl.verilog import emit
-from scripts.console import Json, UsageError, command, delay_of, emit_json, err, library_of, out
+from scripts.console import Json, UsageError, command, delay_of, emit_json, err, goal_of, library_of, out
 from scripts.naive import naive_mlb_dot, naive_popcount, naive_saturating, naive_sum
 from synth.fixed32 import MULTIPLY_ACCUMULATE
 from synth.flow import Effort, synthesize_text
@@ -64,12 +64,11 @@ class Bench:
 
     def _measure(self, design: str, verilog: str, goals: Sequence[str | float]) -> Iterator[Line]:
         for goal in goals:
-            effort = goal if isinstance(goal, str) else f"at most {goal:g} ns"
+            effort, wanted = goal_of(goal)
             with err.status(f"{self._table}: {design}, {effort}"):
                 if goal == PLAINLY:
                     area, delay = synthesize_plainly(verilog, "top", self._liberty, timeout_s=3000)
                 else:
-                    wanted = {"delay": goal} if isinstance(goal, float) else {"effort": goal}
                     report = synthesize_text(verilog, "top", liberty=self._liberty, timeout_s=3000, **wanted)
                     area, delay = report.area, delay_of(report)
             line = Line(table=self._table, design=design, effort=effort, area=area, delay=delay)

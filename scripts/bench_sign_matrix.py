@@ -13,24 +13,22 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
 from model.spec import Format, SignMatrixSpec
-from rtl.compressor import FinalAdder
 from rtl.sign_matrix import SignMatrix
 from rtl.verilog import emit
-from scripts.console import Json, UsageError, command, delay_of, emit_json, err, library_of, out
+from scripts.console import Json, UsageError, command, delay_of, emit_json, err, goal_of, library_of, out
 from sim.simulators import choose
 from sim.unit import TOP, run_unit
 from sim.vectors import unit_vectors
 from synth.flow import Effort, synthesize_text
 
 INPUTS, OUTPUTS = 64, 128
-FINAL: dict[Effort, FinalAdder] = {"area": "small", "balanced": "small", "speed": "fast"}
 #: alkaid's solver options: unlimited adder depth, which is its default, and the least possible.
 SETTINGS = {"alkaid, default": -1, "alkaid, minimum latency": 0}
 
@@ -125,11 +123,9 @@ class Bench:
     ) -> Iterator[Line]:
         """Ours first, then the peers; for an effort, or a delay in ns."""
         bits = spec.source.width
-        effort, wanted = (
-            (goal, {"effort": goal}) if isinstance(goal, str) else (f"at most {goal:g} ns", {"delay": goal})
-        )
+        effort, wanted = goal_of(goal)
         with err.status(f"generating {matrix}, {bits} bits, {stages} stages"):
-            unit = SignMatrix(spec, stages, FINAL[goal] if isinstance(goal, str) else "small")
+            unit = SignMatrix(spec, stages, "fast" if goal == "speed" else "small")
             designs = {"ours": emit(unit, TOP)}
             if peers:
                 for name, hard_dc in SETTINGS.items():
@@ -181,12 +177,12 @@ def main(
         if name not in found:
             raise UsageError(f"Matrix must be one of {', '.join(found)}, not {name!r}")
     for name in effort or ():
-        if name not in FINAL:
-            raise UsageError(f"Effort must be one of {', '.join(FINAL)}, not {name!r}")
+        if name not in get_args(Effort):
+            raise UsageError(f"Effort must be one of {', '.join(get_args(Effort))}, not {name!r}")
     bench, lines = Bench(library, timeout), []
     for width in bits or (1, 2, 4, 8):
         for name in matrix or found:
-            for goal in (*(effort or ()), *(delay or ())) or FINAL:
+            for goal in (*(effort or ()), *(delay or ())) or get_args(Effort):
                 for ranks in stages or (0,):
                     spec = SignMatrixSpec.of(found[name], Format(width, 0, signed=False))
                     lines += bench.lines(name, spec, goal, ranks, peers)  # type: ignore[arg-type]

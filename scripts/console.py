@@ -162,6 +162,11 @@ def delay_of(report: SynthReport) -> float:
     return report.delay
 
 
+def goal_of(goal: str | float) -> tuple[str, dict[str, Any]]:
+    """What a benchmark calls a goal, an effort or a delay in ns, and the arguments of synthesis for it."""
+    return (goal, {"effort": goal}) if isinstance(goal, str) else (f"at most {goal:g} ns", {"delay": goal})
+
+
 def built_as(schedule: Schedule) -> str:
     """Folding and datapath as built."""
     layers = "; ".join(

@@ -13,9 +13,9 @@ import typer
 
 from scripts import bench_datapath, bench_nonuniform, bench_rtl, bench_sign_matrix
 from scripts.console import UsageError, delay_of, library_of
-from synth.flow import find_liberty, synthesize_text
+from synth.flow import synthesize_text
 from synth.liberty import GENERIC
-from synth.sta import INSTALL, find_sta
+from tests.needs import needs_osu, needs_sta
 
 
 @pytest.mark.parametrize("benchmark", [bench_datapath, bench_nonuniform, bench_rtl, bench_sign_matrix])
@@ -30,8 +30,8 @@ def test_without_a_liberty_file_nothing_is_measured(
     )
 
 
-@pytest.mark.skipif(find_liberty() is None, reason="OSU 0.18 um is not installed")
-@pytest.mark.skipif(find_sta() is None, reason=f"OpenSTA is not installed ({INSTALL})")
+@needs_osu
+@needs_sta
 def test_our_sign_matrix_for_a_delay(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     matrix = np.random.default_rng(0).choice([-1, 1], (4, 6))
     monkeypatch.setattr(bench_sign_matrix, "matrices", lambda: {"small": matrix})

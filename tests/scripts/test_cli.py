@@ -26,12 +26,12 @@ from rtl.weight_memory import WeightStorage
 from scripts.cli import app
 from scripts.table import _print
 from sim.simulators import SimulationError, choose_quick
-from synth import sta
 from synth.energy.measure import Energy
-from synth.flow import SynthReport, find_liberty, synthesize_text
+from synth.flow import SynthReport, synthesize_text
 from synth.liberty import GENERIC
 from synth.units import UNITS
 from tests import audio
+from tests.needs import needs_osu, needs_sta
 from tests.sentences import is_one_sentence
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -564,8 +564,8 @@ def damaged(bundle: Path, folder: Path) -> Path:
 
 NOTHING = "nothing/to/see"  #: a path that is not there
 
-#: command line -> words of the refusal; words with @ stand for paths
 SETTINGS_OF_POPCOUNT = "Setting of popcount must be one of n=..., stages=..., final=..., groups=..."
+#: command line -> words of the refusal; words with @ stand for paths
 BAD: dict[str, str] = {
     "train --family b_lstm --levels 1,1": "Option --levels must go with mubinn1 or mubinn2, not with b_lstm",
     "train --family fixed32 --factors free": "Option --factors must go with fixed or mlp or blstm or mubinn1 or",
@@ -866,8 +866,8 @@ def test_the_delay_table_adds_up(monkeypatch, capsys):
     assert "x energy" in capsys.readouterr().out
 
 
-@pytest.mark.skipif(sta.find_sta() is None, reason=f"OpenSTA is not installed ({sta.INSTALL})")
-@pytest.mark.skipif(find_liberty() is None, reason="the OSU 0.18 um library is not installed (qflow-tech-osu018)")
+@needs_sta
+@needs_osu
 @pytest.mark.parametrize(("stages", "per"), [(0, "vector"), (1, "clock cycle")])
 def test_energy_of_a_unit(tmp_path, stages, per):
     words = ("synth", "--unit", "popcount", "--set", "n=7", "--set", f"stages={stages}", "--energy")

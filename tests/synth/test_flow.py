@@ -15,16 +15,13 @@ from synth.flow import SynthError, find_liberty, synthesize
 from synth.liberty import GENERIC, load_library
 from synth.netlist import Netlist
 from synth.process import Budget
-from synth.sta import find_sta
 from synth.yosys import YosysError
+from tests.needs import needs_osu, needs_sta
 from tests.synth import designs
 from tests.synth.designs import prove_equal, renamed_generic, write
 
 OSU = find_liberty()
-needs_osu = pytest.mark.skipif(
-    OSU is None, reason="the OSU library is not installed (apt-get install qflow-tech-osu018)"
-)
-needs_sta = pytest.mark.skipif(find_sta() is None, reason="OpenSTA is not installed (apt-get install opensta)")
+MULTIPLIER_OF_BYTES = designs.MULTIPLIER.replace("15:0", "7:0").replace("31:0", "15:0")
 EFFORTS: list[Effort] = ["area", "balanced", "speed"]
 
 
@@ -109,7 +106,7 @@ def test_a_different_netlist_is_not_proved_equal(tmp_path: Path, right: str, wro
 
 
 def test_speed_is_faster_and_area_smaller(tmp_path: Path) -> None:
-    verilog = write(tmp_path, designs.MULTIPLIER.replace("15:0", "7:0").replace("31:0", "15:0"))
+    verilog = write(tmp_path, MULTIPLIER_OF_BYTES)
     area, balanced, speed = (synthesize([verilog], "top", effort=effort) for effort in EFFORTS)
     assert area.area < speed.area
     assert area.delay is not None
@@ -126,7 +123,7 @@ def test_speed_is_faster_and_area_smaller(tmp_path: Path) -> None:
 def test_the_smallest_netlist_for_a_delay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A loose delay is met by effort area, one between costs less than effort speed, an impossible one is said."""
     monkeypatch.setattr(search, "ROUNDS", 3)
-    verilog = write(tmp_path, designs.MULTIPLIER.replace("15:0", "7:0").replace("31:0", "15:0"))
+    verilog = write(tmp_path, MULTIPLIER_OF_BYTES)
     area, speed = (synthesize([verilog], "top", liberty=OSU, effort=effort) for effort in ("area", "speed"))
     assert area.delay is not None
     assert speed.delay is not None
@@ -153,7 +150,7 @@ def test_the_smallest_netlist_for_a_delay(tmp_path: Path, monkeypatch: pytest.Mo
 @needs_sta
 def test_adder_cells_where_the_delay_leaves_time_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "ROUNDS", 1)
-    verilog = write(tmp_path, designs.MULTIPLIER.replace("15:0", "7:0").replace("31:0", "15:0"))
+    verilog = write(tmp_path, MULTIPLIER_OF_BYTES)
     area = synthesize([verilog], "top", liberty=OSU)
     assert area.delay is not None
     little_less = synthesize([verilog], "top", liberty=OSU, delay=0.98 * area.delay)

@@ -14,10 +14,9 @@ from synth.errors import SynthError
 from synth.flow import synthesize
 from synth.liberty import GENERIC
 from synth.netlist import Netlist
+from tests.needs import needs_sta
 from tests.synth import designs
 from tests.synth.designs import write
-
-needs_opensta = pytest.mark.skipif(sta.find_sta() is None, reason=f"OpenSTA is not installed ({sta.INSTALL})")
 
 REPORT = """\
 Startpoint: _1_ (rising edge-triggered flip-flop clocked by clock)
@@ -105,7 +104,7 @@ def test_report_that_cannot_be_read_is_refused(netlist: Netlist, damage: Callabl
         sta.parse_report(damage(REPORT).splitlines(), netlist)
 
 
-@needs_opensta
+@needs_sta
 @pytest.mark.parametrize("effort", ["area", "speed"])
 @pytest.mark.parametrize("design", ["NAND", "WIRE", "PARITY", "ADDER", "REGISTERS", "COUNTER", "MULTIPLIER"])
 def test_opensta_and_our_longest_path_agree(tmp_path: Path, design: str, effort: Effort) -> None:
@@ -123,7 +122,7 @@ def test_opensta_and_our_longest_path_agree(tmp_path: Path, design: str, effort:
         assert theirs.critical_path[0][1:] == ours.critical_path[0][1:]
 
 
-@needs_opensta
+@needs_sta
 def test_opensta_that_fails_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     verilog = write(tmp_path, designs.NAND)
     monkeypatch.setattr(sta, "_SCRIPT", sta._SCRIPT.replace("link_design {top}", "link_design absent"))

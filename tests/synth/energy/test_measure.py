@@ -21,13 +21,12 @@ from synth.flow import find_liberty, synthesize_text
 from synth.liberty import GENERIC, Library, load_library
 from synth.process import Budget, run_program
 from synth.registry import build
+from tests.needs import needs_osu, needs_sta
 from tests.sentences import is_one_sentence
 from tests.synth import designs
 from tests.synth.energy.netlists import INVERTER, NAND, POWER, SHIFT, power, stream, write
 
 OSU = find_liberty()
-needs_sta = pytest.mark.skipif(sta.find_sta() is None, reason=f"OpenSTA is not installed ({sta.INSTALL})")
-needs_osu = pytest.mark.skipif(OSU is None, reason="the OSU 0.18 um library is not installed (qflow-tech-osu018)")
 STILL = Conditions(slews={}, loads={}, leakage=0.0, switching=0.0)
 fJ = pytest.approx
 
